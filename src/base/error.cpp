@@ -1,0 +1,43 @@
+#include "base/error.hpp"
+
+#include <cstring>
+
+namespace driverext {
+
+std::string Error::message() const {
+  std::string text;
+  for (auto it = context.rbegin(); it != context.rend(); ++it) {
+    text += *it;
+    text += ": ";
+  }
+  text += what;
+  if (os_error != 0) {
+    text += ": ";
+    text += std::strerror(os_error);
+  }
+  return text;
+}
+
+Error make_error(Errc code, std::string what, Where where) {
+  Error error;
+  error.code = code;
+  error.what = std::move(what);
+  error.where = where;
+  return error;
+}
+
+Error make_error(Errc code, Reason reason, std::string what, Where where) {
+  Error error = make_error(code, std::move(what), where);
+  error.reason = reason;
+  return error;
+}
+
+Error os_failure(int os_error, std::string what, Where where) {
+  Error error = make_error(Errc::system, std::move(what), where);
+  error.os_error = os_error;
+  if (os_error == ENOENT) error.code = Errc::not_found;
+  if (os_error == EAGAIN || os_error == EINTR || os_error == EBUSY) error.code = Errc::transient;
+  return error;
+}
+
+}  // namespace driverext

@@ -1,0 +1,113 @@
+#include "base/reason.hpp"
+
+#include <array>
+
+namespace driverext {
+namespace {
+
+constexpr std::array kReasons = {
+    ReasonInfo{Reason::provisioned, "provisioned", "f78039ea33974c3b9b23f2d28387c868",
+               Outcome::provisioned, ExitCode::done,
+               "The driver is loaded and its devices are present.",
+               "Nothing to do."},
+    ReasonInfo{Reason::no_image, "no-image", "82c284f345654c738b37ef1213cca84d",
+               Outcome::degraded, ExitCode::nothing_fits,
+               "No extension image for this driver is on the node.",
+               "Put a signed image into /var/lib/driverext/inbox and run: systemctl restart driverext"},
+    ReasonInfo{Reason::no_image_for_kernel, "no-image-for-kernel", "157cbbf3e7a649daa2c161a85409b3f3",
+               Outcome::degraded, ExitCode::nothing_fits,
+               "No extension image on the node was built for the running kernel.",
+               "Provide an image for this kernel release, or boot the kernel that an image is there for."},
+    ReasonInfo{Reason::unsigned_image, "unsigned-image", "d484f7f0eeba41408ff1fb4c2988461e",
+               Outcome::untrusted, ExitCode::untrusted,
+               "The image carries no signature.",
+               "Sign it with: driverext image sign"},
+    ReasonInfo{Reason::untrusted_signer, "untrusted-signer", "e6f5dc02bd8f4297a166a23440fc726d",
+               Outcome::untrusted, ExitCode::untrusted,
+               "The image is signed, but not by a trust anchor of this node.",
+               "If the signer should be trusted, place its certificate in /etc/driverext/trust; if not, find out who put the image here."},
+    ReasonInfo{Reason::signature_invalid, "signature-invalid", "339a1047ffb04d0892f217056a088aa1",
+               Outcome::untrusted, ExitCode::untrusted,
+               "A signature in the image does not match what it signs.",
+               "The image was altered or damaged; fetch it again from its publisher."},
+    ReasonInfo{Reason::manifest_mismatch, "manifest-mismatch", "b19bec720713434481d9f35e38011cf2",
+               Outcome::untrusted, ExitCode::untrusted,
+               "The signed statement does not belong to this image.",
+               "The image was altered or put together wrongly; fetch it again from its publisher."},
+    ReasonInfo{Reason::image_malformed, "image-malformed", "7886d321bccf429bb2dff27e630a19c8",
+               Outcome::untrusted, ExitCode::untrusted,
+               "The file is not a well-formed extension image.",
+               "The file was cut short or damaged; fetch it again from its publisher."},
+    ReasonInfo{Reason::unsafe_file, "unsafe-file", "7e985863436e4e3a8d7f7b708f332706",
+               Outcome::untrusted, ExitCode::untrusted,
+               "The image file could be changed by somebody other than root.",
+               "Make it a regular file owned by root that nobody else can write: chown root:root, chmod 0644"},
+    ReasonInfo{Reason::hash_tree_corrupt, "hash-tree-corrupt", "f63a00ff341545119186d7a46cc98f8a",
+               Outcome::untrusted, ExitCode::untrusted,
+               "The dm-verity hash tree of the image is damaged.",
+               "The image was altered or the disk is failing; fetch the image again and check the disk."},
+    ReasonInfo{Reason::data_corrupt, "data-corrupt", "02113a66e8e2413f8ba6d6248f8f33b1",
+               Outcome::untrusted, ExitCode::untrusted,
+               "A data block of the image does not match its signed hash.",
+               "The image was altered or the disk is failing; fetch the image again and check the disk."},
+    ReasonInfo{Reason::no_trust_anchor, "no-trust-anchor", "bd39dd125926403ab870cab4763158e9",
+               Outcome::untrusted, ExitCode::untrusted,
+               "The node has no trust anchor, so no image can be trusted.",
+               "Place the publisher's certificate (PEM, *.crt) in /etc/driverext/trust"},
+    ReasonInfo{Reason::config_invalid, "config-invalid", "60a1943315a94eda99212c0df911d542",
+               Outcome::degraded, ExitCode::bad_configuration,
+               "The configuration cannot be used.",
+               "Correct the named file and run: systemctl restart driverext"},
+    ReasonInfo{Reason::kernel_feature_missing, "kernel-feature-missing", "14b71f0d30ec48ef9c79b6b94218dba7",
+               Outcome::degraded, ExitCode::failed,
+               "The running kernel lacks something that is needed to mount the image.",
+               "Use a kernel with loop, dm-verity and squashfs support."},
+    ReasonInfo{Reason::dependency_missing, "dependency-missing", "322d884dd48947329c49247c2c7d4b22",
+               Outcome::degraded, ExitCode::failed,
+               "An in-tree module that the driver depends on is not on this host.",
+               "Use an image that was built for this OS, or an OS that ships the module."},
+    ReasonInfo{Reason::module_conflict, "module-conflict", "8f1fafd7cac448f0ae71d407ad9e02ae",
+               Outcome::degraded, ExitCode::failed,
+               "A module of the same name that did not come from this image is loaded.",
+               "Unload the other module, or reboot, then run: systemctl restart driverext"},
+    ReasonInfo{Reason::module_load_failed, "module-load-failed", "7af26ad3f8f44ac8aaaec53a3b8bb331",
+               Outcome::degraded, ExitCode::failed,
+               "The kernel refused to load a module of the driver.",
+               "See the kernel log for the module's own words: journalctl -k -b"},
+    ReasonInfo{Reason::device_missing, "device-missing", "ec20d6a4d0734071910e47e872b8870c",
+               Outcome::degraded, ExitCode::failed,
+               "The driver loaded, but a device node that it should have made is missing.",
+               "See the kernel log for the driver's own words: journalctl -k -b"},
+    ReasonInfo{Reason::mount_conflict, "mount-conflict", "a70ba1bbe78549a1a53f6e9a84afd245",
+               Outcome::degraded, ExitCode::failed,
+               "Something else is attached or mounted where the image belongs.",
+               "Remove what is in the way, or reboot, then run: systemctl restart driverext"},
+    ReasonInfo{Reason::not_permitted, "not-permitted", "dde8e12462d24a6183522a1bd9113a90",
+               Outcome::degraded, ExitCode::not_permitted,
+               "driverext may not do this as the present user.",
+               "Run it as root."},
+    ReasonInfo{Reason::step_failed, "step-failed", "1a7e2079964c40ea8b80b075437d665d",
+               Outcome::degraded, ExitCode::failed,
+               "A step of the provision failed; what it had done was undone.",
+               "See the error text; once mended, run: systemctl restart driverext"},
+};
+
+}  // namespace
+
+std::span<const ReasonInfo> all_reasons() { return kReasons; }
+
+const ReasonInfo& reason_info(Reason reason) { return kReasons[static_cast<size_t>(reason)]; }
+
+std::string_view outcome_name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::provisioned:
+      return "provisioned";
+    case Outcome::degraded:
+      return "degraded";
+    case Outcome::untrusted:
+      return "untrusted";
+  }
+  return "degraded";
+}
+
+}  // namespace driverext

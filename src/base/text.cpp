@@ -1,0 +1,87 @@
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace driverext {
+namespace {
+
+bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("._+-~").find(c) != std::string_view::npos;
+}
+
+}  // namespace
+
+Result<void> check_name(std::string_view what, std::string_view name) {
+  const bool fine = !name.empty() && name.size() <= 128 && name.front() != '.' &&
+                    std::all_of(name.begin(), name.end(), is_name_character);
+  if (fine) return {};
+  return make_error(Errc::invalid_input,
+                    std::string(what) + " \"" + std::string(name.substr(0, 160)) +
+                        "\" is not a usable name (letters, digits and ._+-~, no dot in front)");
+}
+
+Result<void> check_relative_path(std::string_view what, std::string_view path) {
+  if (path.empty() || path.size() > 1024) {
+    return make_error(Errc::invalid_input, std::string(what) + " is empty or too long");
+  }
+  for (const std::string& part : split(path, '/')) TRY_VOID(check_name(what, part));
+  return {};
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  size_t begin = 0;
+  while (true) {
+    const size_t end = text.find(separator, begin);
+    parts.emplace_back(text.substr(begin, end - begin));
+    if (end == std::string_view::npos) return parts;
+    begin = end + 1;
+  }
+}
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+std::string env_value(std::string_view text, std::string_view key) {
+  for (const std::string& line : split(text, '\n')) {
+    const std::string_view trimmed = trim(line);
+    if (trimmed.size() <= key.size() || !trimmed.starts_with(key) || trimmed[key.size()] != '=') {
+      continue;
+    }
+    std::string_view value = trimmed.substr(key.size() + 1);
+    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+        value.back() == value.front()) {
+      value = value.substr(1, value.size() - 2);
+    }
+    return std::string(value);
+  }
+  return {};
+}
+
+std::string human_size(uint64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
+  return text.data();
+}
+
+std::string module_name_form(std::string_view name) {
+  std::string form(name);
+  std::replace(form.begin(), form.end(), '-', '_');
+  return form;
+}
+
+}  // namespace driverext

@@ -1,0 +1,67 @@
+// driverext: the command for people and publishing pipelines.
+#include <cstdio>
+#include <span>
+#include <string_view>
+
+#include "cli/verb.hpp"
+#include "config.h"
+#include "provisioner/provision.hpp"
+
+namespace {
+
+using namespace driverext;
+
+struct Verb {
+  std::string_view group;  // empty for verbs of one word
+  std::string_view name;
+  int (*run)(int argc, char** argv);
+  const char* summary;
+};
+
+constexpr Verb kVerbs[] = {
+    {"", "status", cli::status, "show how the driver of this node is doing"},
+    {"", "provision", provision_main, "provision the configured driver now"},
+    {"image", "build", cli::image_build, "make an extension image from kernel modules"},
+    {"image", "sign", cli::image_sign, "sign an image"},
+    {"image", "inspect", cli::image_inspect, "show what an image says it is, without trusting it"},
+    {"image", "verify", cli::image_verify, "check an image, all of it, against trust anchors"},
+};
+
+void print_help(std::FILE* to) {
+  std::fputs("Usage: driverext VERB [OPTION...]\n"
+             "Kernel drivers for immutable Linux hosts, from signed extension images.\n\n",
+             to);
+  for (const Verb& verb : kVerbs) {
+    const std::string name = (verb.group.empty() ? "" : std::string(verb.group) + " ") + std::string(verb.name);
+    std::fprintf(to, "  %-16s %s\n", name.c_str(), verb.summary);
+  }
+  std::fputs("\n  driverext VERB --help tells more. driverext --version shows the version.\n", to);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::span arguments(argv, static_cast<size_t>(argc));
+  const std::string_view first = argc > 1 ? arguments[1] : "";
+  if (first == "--help" || first == "-h") {
+    print_help(stdout);
+    return 0;
+  }
+  if (first == "--version") {
+    std::puts("driverext " DRIVEREXT_VERSION);
+    return 0;
+  }
+  for (const Verb& verb : kVerbs) {
+    const bool grouped = !verb.group.empty();
+    if (grouped && (argc < 3 || first != verb.group || verb.name != arguments[2])) continue;
+    if (!grouped && first != verb.name) continue;
+    const int skip = grouped ? 2 : 1;
+    return verb.run(argc - skip, argv + skip);
+  }
+  if (first.empty()) {
+    print_help(stderr);
+  } else {
+    std::fprintf(stderr, "driverext: unknown verb \"%s\"\nTry --help.\n", std::string(first).c_str());
+  }
+  return static_cast<int>(ExitCode::usage);
+}

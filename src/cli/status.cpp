@@ -1,0 +1,116 @@
+// driverext status: what the last provision of this boot ended in.
+#include <getopt.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "cli/verb.hpp"
+#include "provisioner/status.hpp"
+#include "sys/dir.hpp"
+
+namespace driverext::cli {
+namespace {
+
+constexpr const char* kHelp =
+    "Usage: driverext status [OPTION...]\n"
+    "Show how the last provision of this boot ended, step by step.\n"
+    "\n"
+    "      --json=pretty|short|off  print /run/driverext/status.json instead of a table\n"
+    "      --root=PATH              look below PATH\n"
+    "  -h, --help                   show this help\n"
+    "\n"
+    "Exit code: that of the provision it shows.\n";
+
+std::string text(const OrderedJson& object, const char* name) { return object.value(name, std::string()); }
+
+std::string milliseconds(uint64_t usec) {
+  std::array<char, 32> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), "%.1f ms", static_cast<double>(usec) / 1000);
+  return buffer.data();
+}
+
+void line(const char* label, const std::string& value) {
+  if (!value.empty()) std::printf("%12s: %s\n", label, value.c_str());
+}
+
+void print_table(const OrderedJson& status) {
+  const std::string outcome = text(status, "outcome");
+  const bool color = ::isatty(STDOUT_FILENO) == 1;
+  const char* paint = outcome == "provisioned" ? "\033[32m" : "\033[31m";
+  const std::string version = text(status, "version");
+  std::printf("%s●%s %s%s\n", color ? paint : "", color ? "\033[0m" : "", text(status, "driver").c_str(),
+              version.empty() ? "" : (" " + version).c_str());
+  line("Outcome", outcome + (outcome == "provisioned" ? "" : " (" + text(status, "reason") + ")"));
+  line("Kernel", text(status, "kernelRelease"));
+  line("Root hash", text(status, "rootHash"));
+  line("Signer", text(status, "signer"));
+  line("Image", text(status, "image"));
+  if (outcome != "provisioned") {
+    line("Why", text(status, "message"));
+    line("What to do", text(status, "advice"));
+  }
+  for (const auto& rejected : status.value("rejected", OrderedJson::array())) {
+    line("Refused", text(rejected, "path") + " (" + text(rejected, "reason") + ")");
+  }
+  const OrderedJson steps = status.value("steps", OrderedJson::array());
+  if (steps.empty()) return;
+  std::printf("\n  %-9s %-10s %10s %12s  %s\n", "STEP", "RESULT", "TOOK", "BOOT TIME", "WHY");
+  for (const auto& step : steps) {
+    std::printf("  %-9s %-10s %10s %12s  %s\n", text(step, "step").c_str(), text(step, "result").c_str(),
+                milliseconds(step.value("durationUSec", uint64_t{0})).c_str(),
+                milliseconds(step.value("startedUSec", uint64_t{0})).c_str(), text(step, "message").c_str());
+  }
+}
+
+}  // namespace
+
+int status(int argc, char** argv) {
+  std::string root_path = "/";
+  JsonMode mode = JsonMode::off;
+  enum : int { kJson = 256, kRoot };
+  static constexpr std::array kOptions = {
+      option{"json", required_argument, nullptr, kJson},
+      option{"root", required_argument, nullptr, kRoot},
+      option{"help", no_argument, nullptr, 'h'},
+      option{nullptr, 0, nullptr, 0},
+  };
+  for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
+    switch (choice) {
+      case kJson: {
+        const Result<JsonMode> parsed = parse_json_mode(optarg);
+        if (!parsed) return usage_error(parsed.error().message());
+        mode = *parsed;
+        break;
+      }
+      case kRoot:
+        root_path = optarg;
+        break;
+      case 'h':
+        std::fputs(kHelp, stdout);
+        return 0;
+      default:
+        return usage_error("wrong option");
+    }
+  }
+  if (optind != argc) return usage_error(std::string("unexpected argument ") + argv[optind]);
+
+  const Result<Dir> root = Dir::open_root(root_path);
+  if (!root) return fail(root.error());
+  const Result<std::optional<std::string>> content = root->read_if_there(kStatusFile, kMaxStatusSize);
+  if (!content) return fail(content.error());
+  if (!*content) {
+    std::fputs("Nothing was provisioned since this boot. Start it with: systemctl start driverext\n", stderr);
+    return static_cast<int>(ExitCode::failed);
+  }
+  if (const Result<Json> strict = parse_json(**content, {.max_size = kMaxStatusSize}); !strict) return fail(strict.error());
+  const OrderedJson parsed = OrderedJson::parse(**content, nullptr, /*allow_exceptions=*/false);
+  if (mode == JsonMode::off) {
+    print_table(parsed);
+  } else {
+    print_json(parsed, mode);
+  }
+  return parsed.value("exitCode", static_cast<int>(ExitCode::failed));
+}
+
+}  // namespace driverext::cli

@@ -1,0 +1,31 @@
+#include "crypto/openssl.hpp"
+
+#include <openssl/err.h>
+
+#include <array>
+
+namespace driverext::openssl {
+
+std::string last_error() {
+  const unsigned long code = ERR_get_error();
+  ERR_clear_error();
+  if (code == 0) return "unknown error";
+  const char* reason = ERR_reason_error_string(code);
+  if (reason != nullptr) return reason;
+  std::array<char, 256> text{};
+  ERR_error_string_n(code, text.data(), text.size());
+  return text.data();
+}
+
+Bio reader(ByteSpan bytes) {
+  return Bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+}
+
+Bytes take_bytes(BIO* memory) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(memory, &data);
+  const auto view = as_bytes(std::string_view(data, static_cast<size_t>(size)));
+  return {view.begin(), view.end()};
+}
+
+}  // namespace driverext::openssl

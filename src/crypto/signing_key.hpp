@@ -1,0 +1,37 @@
+// SigningKey: a private key with its certificate, for whoever publishes images.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+
+namespace driverext {
+
+class SigningKey {
+ public:
+  /// PEM texts. Errors: Errc::invalid_input if either is not PEM or they do not belong together.
+  static Result<SigningKey> from_pem(std::string_view key_pem, std::string_view certificate_pem);
+  SigningKey(SigningKey&&) noexcept;
+  SigningKey& operator=(SigningKey&&) noexcept;
+  ~SigningKey();
+
+  /// SHA-256 of the DER certificate, hex.
+  [[nodiscard]] std::string fingerprint() const;
+  [[nodiscard]] std::string certificate_pem() const;
+
+  /// DER PKCS#7 over content that is kept elsewhere, without signed attributes: the one form that
+  /// both systemd (dissect, PKCS7_verify) and the kernel (dm-verity root_hash_sig) take.
+  [[nodiscard]] Result<Bytes> sign_detached(ByteSpan content) const;
+  /// DER CMS with the content inside.
+  [[nodiscard]] Result<Bytes> sign_attached(ByteSpan content) const;
+
+ private:
+  struct Parts;
+  explicit SigningKey(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace driverext

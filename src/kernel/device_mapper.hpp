@@ -1,0 +1,31 @@
+// Device-mapper by ioctl: the four calls that a verity device needs (linux/dm-ioctl.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+
+namespace driverext::dm {
+
+struct Table {
+  std::string type;        ///< target type, "verity"
+  uint64_t sectors = 0;    ///< length
+  std::string parameters;  ///< as the kernel prints them
+};
+
+struct Device {
+  uint64_t device_number = 0;
+  Table table;
+  std::string status;  ///< target's own status words
+};
+
+/// Makes a read-only device with this one-target table and lets it run. Removed again on failure.
+Result<uint64_t> create(const std::string& name, const Table& table);
+/// Nothing if there is none of that name.
+Result<std::optional<Device>> find(const std::string& name);
+/// Removed as soon as its last user has gone: udev may be looking at it just now.
+Result<void> remove(const std::string& name);
+
+}  // namespace driverext::dm

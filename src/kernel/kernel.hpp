@@ -1,0 +1,80 @@
+// Kernel: every side effect on the running kernel, and the questions that go with them.
+//
+// One narrow interface, so that plans can be run against a stateful fake that refuses its n-th call.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+
+namespace driverext {
+
+/// A file region pair to be read through dm-verity.
+struct VerityRequest {
+  std::string name;  ///< device-mapper name, also its UUID
+  int fd = -1;       ///< the image; what was verified is what is attached
+  uint64_t data_offset = 0;
+  uint64_t data_size = 0;
+  uint64_t hash_offset = 0;  ///< of the superblock; the tree follows it
+  uint64_t hash_size = 0;
+  std::string root_hash;  ///< hex
+  std::string salt;       ///< hex, "-" if none
+};
+
+struct VerityDevice {
+  std::string node;  ///< "/dev/dm-3"
+  uint64_t device_number = 0;
+  std::string root_hash;  ///< read back from the active table
+  std::string salt;
+  uint64_t data_blocks = 0;
+  /// The kernel has met a block that does not match its hash since the device was made.
+  bool corrupted = false;
+};
+
+struct MountRequest {
+  std::string source;
+  std::string target;
+  std::string type;
+  std::string options;
+};
+
+struct MountPoint {
+  uint64_t device_number = 0;
+  std::string type;
+};
+
+struct LoadedModule {
+  std::string name;
+  std::string build_id;  ///< hex; empty if the kernel does not show one
+};
+
+class Kernel {
+ public:
+  Kernel() = default;
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+  virtual ~Kernel() = default;
+
+  /// Two read-only loop devices over the request's regions and a read-only dm-verity device over
+  /// them. The loop devices go away with the dm-verity device. Undone inside if it fails half-way.
+  virtual Result<VerityDevice> open_verity(const VerityRequest& request) = 0;
+  /// Nothing if there is no device of that name. Errors: Errc::conflict if it is not dm-verity.
+  virtual Result<std::optional<VerityDevice>> find_verity(const std::string& name) = 0;
+  virtual Result<void> close_verity(const std::string& name) = 0;
+  /// Reads the first block. Errors: Reason::data_corrupt if the kernel refuses it.
+  virtual Result<void> read_first_block(const VerityDevice& device) = 0;
+
+  virtual Result<void> mount(const MountRequest& request) = 0;
+  virtual Result<std::optional<MountPoint>> find_mount(const std::string& target) = 0;
+  virtual Result<void> unmount(const std::string& target) = 0;
+
+  /// Loads a module file. Errors carry the errno that the kernel gave.
+  virtual Result<void> load_module(const std::string& path, const std::string& parameters) = 0;
+  virtual Result<std::optional<LoadedModule>> find_module(const std::string& name) = 0;
+  virtual Result<void> unload_module(const std::string& name) = 0;
+};
+
+}  // namespace driverext

@@ -1,0 +1,129 @@
+#include "kernel/linux_kernel.hpp"
+
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "base/text.hpp"
+#include "kernel/device_mapper.hpp"
+#include "kernel/loop.hpp"
+#include "kernel/module_insertion.hpp"
+#include "kernel/mount.hpp"
+
+namespace driverext {
+namespace {
+
+constexpr uint64_t kBlock = 4096;
+constexpr std::string_view kVerityTarget = "verity";
+
+std::string number_text(uint64_t device) {
+  return std::to_string(gnu_dev_major(device)) + ":" + std::to_string(gnu_dev_minor(device));
+}
+
+std::string node_of(uint64_t device) { return "/dev/dm-" + std::to_string(gnu_dev_minor(device)); }
+
+// The table's words, as Documentation/admin-guide/device-mapper/verity.rst numbers them.
+enum TableWord : size_t { kVersion, kDataDevice, kHashDevice, kDataBlockSize, kHashBlockSize, kDataBlocks, kHashStart, kAlgorithm, kRootHash, kSalt, kWords };
+
+Result<VerityDevice> describe(const std::string& name, const dm::Device& device) {
+  const std::vector<std::string> words = split(device.table.parameters, ' ');
+  if (device.table.type != kVerityTarget || words.size() < kWords || words[kVersion] != "1" ||
+      words[kAlgorithm] != "sha256") {
+    return make_error(Errc::conflict, Reason::mount_conflict,
+                      "device-mapper device " + name + " exists and is not what driverext makes");
+  }
+  VerityDevice verity;
+  verity.node = node_of(device.device_number);
+  verity.device_number = device.device_number;
+  verity.root_hash = words[kRootHash];
+  verity.salt = words[kSalt];
+  verity.data_blocks = device.table.sectors / (kBlock / 512);
+  // Only the first word: Linux 6.19 prints a second one.
+  verity.corrupted = split(device.status, ' ').front() != "V";
+  return verity;
+}
+
+class LinuxKernel final : public Kernel {
+ public:
+  explicit LinuxKernel(const Dir& root) : root_(root) {}
+
+  Result<VerityDevice> open_verity(const VerityRequest& request) override {
+    TRY(const LoopDevice data, attach_loop(request.fd, request.data_offset, request.data_size));
+    TRY(const LoopDevice hash, attach_loop(request.fd, request.hash_offset, request.hash_size));
+    dm::Table table;
+    table.type = kVerityTarget;
+    table.sectors = request.data_size / 512;
+    // hash_start 1: the tree begins behind the superblock's block.
+    table.parameters = "1 " + number_text(data.device_number) + " " + number_text(hash.device_number) + " 4096 4096 " +
+                       std::to_string(request.data_size / kBlock) + " 1 sha256 " + request.root_hash + " " +
+                       request.salt;
+    TRY_VOID(dm::create(request.name, table));
+    // Read back what the kernel really runs: a table that differs is never mounted.
+    Result<std::optional<dm::Device>> device = dm::find(request.name);
+    const bool same = device && *device && (*device)->table.parameters == table.parameters &&
+                      (*device)->table.type == table.type && (*device)->table.sectors == table.sectors;
+    if (!same) {
+      (void)dm::remove(request.name);
+      if (!device) return std::move(device).error();
+      return make_error(Errc::untrusted, Reason::step_failed,
+                        "the kernel's dm-verity table for " + request.name + " is not the one that was asked for");
+    }
+    return describe(request.name, **device);
+  }
+
+  Result<std::optional<VerityDevice>> find_verity(const std::string& name) override {
+    TRY(const std::optional<dm::Device> device, dm::find(name));
+    if (!device) return std::optional<VerityDevice>();
+    TRY(VerityDevice verity, describe(name, *device));
+    return std::optional(std::move(verity));
+  }
+
+  Result<void> close_verity(const std::string& name) override { return dm::remove(name); }
+
+  Result<void> read_first_block(const VerityDevice& device) override {
+    const UniqueFd fd(::open(device.node.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return os_failure(errno, "cannot open " + device.node);
+    Bytes block(kBlock);
+    Result<void> read = read_exactly(fd.get(), block, 0, device.node);
+    if (!read && read.error().os_error == EIO) {
+      return make_error(Errc::untrusted, Reason::data_corrupt, "the first data block does not match its hash");
+    }
+    return read;
+  }
+
+  Result<void> mount(const MountRequest& request) override { return mount_filesystem(request); }
+  Result<std::optional<MountPoint>> find_mount(const std::string& target) override { return find_mount_point(target); }
+  Result<void> unmount(const std::string& target) override { return unmount_filesystem(target); }
+
+  Result<void> load_module(const std::string& path, const std::string& parameters) override {
+    return insert_module_file(path, parameters);
+  }
+
+  Result<std::optional<LoadedModule>> find_module(const std::string& name) override {
+    const std::string folder = "sys/module/" + module_name_form(name);
+    // "initstate" tells a loaded module from a built-in one, whose folder only holds parameters.
+    TRY(const std::optional<std::string> state, root_.read_if_there(folder + "/initstate", 64));
+    if (!state) return std::optional<LoadedModule>();
+    LoadedModule module;
+    module.name = module_name_form(name);
+    TRY(const std::optional<std::string> note, root_.read_if_there(folder + "/notes/.note.gnu.build-id", 4096));
+    // ELF note: 4-byte name size, descriptor size, type; "GNU\0"; then the id itself.
+    constexpr size_t kNoteHead = 16;
+    if (note && note->size() > kNoteHead) module.build_id = to_hex(as_bytes(std::string_view(*note).substr(kNoteHead)));
+    return std::optional(std::move(module));
+  }
+
+  Result<void> unload_module(const std::string& name) override { return remove_module(name); }
+
+ private:
+  const Dir& root_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_linux_kernel(const Dir& root) { return std::make_unique<LinuxKernel>(root); }
+
+}  // namespace driverext

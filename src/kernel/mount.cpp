@@ -1,0 +1,65 @@
+#include "kernel/mount.hpp"
+
+#include <libmount/libmount.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+
+namespace driverext {
+namespace {
+
+struct FreeContext {
+  void operator()(libmnt_context* context) const { mnt_free_context(context); }
+};
+struct UnrefTable {
+  void operator()(libmnt_table* table) const { mnt_unref_table(table); }
+};
+using Context = std::unique_ptr<libmnt_context, FreeContext>;
+
+// libmount's return code as an error: what the system call said, if one was made.
+Result<void> outcome(libmnt_context* context, int code, const std::string& what) {
+  if (code == 0) return {};
+  std::array<char, 256> text{};
+  mnt_context_get_excode(context, code, text.data(), text.size());
+  const int error = mnt_context_syscall_called(context) != 0 ? mnt_context_get_syscall_errno(context)
+                                                             : (code < 0 ? -code : EIO);
+  Error failure = os_failure(error, what + (text[0] != '\0' ? std::string(" (") + text.data() + ")" : ""));
+  if (error == ENODEV) failure.reason = Reason::kernel_feature_missing;  // unknown file system type
+  return failure;
+}
+
+}  // namespace
+
+Result<void> mount_filesystem(const MountRequest& request) {
+  const Context context(mnt_new_context());
+  if (!context) return os_failure(ENOMEM, "cannot mount " + request.target);
+  mnt_context_set_source(context.get(), request.source.c_str());
+  mnt_context_set_target(context.get(), request.target.c_str());
+  mnt_context_set_fstype(context.get(), request.type.c_str());
+  mnt_context_set_options(context.get(), request.options.c_str());
+  // No helpers (/sbin/mount.TYPE) and no utab entry: this is a plain kernel mount.
+  mnt_context_disable_helpers(context.get(), 1);
+  mnt_context_disable_mtab(context.get(), 1);
+  return outcome(context.get(), mnt_context_mount(context.get()), "cannot mount " + request.source + " at " + request.target);
+}
+
+Result<std::optional<MountPoint>> find_mount_point(const std::string& target) {
+  const std::unique_ptr<libmnt_table, UnrefTable> table(mnt_new_table_from_file("/proc/self/mountinfo"));
+  if (!table) return os_failure(errno, "cannot read /proc/self/mountinfo");
+  libmnt_fs* entry = mnt_table_find_target(table.get(), target.c_str(), MNT_ITER_BACKWARD);
+  if (entry == nullptr) return std::optional<MountPoint>();
+  const char* type = mnt_fs_get_fstype(entry);
+  return std::optional(MountPoint{mnt_fs_get_devno(entry), type != nullptr ? type : ""});
+}
+
+Result<void> unmount_filesystem(const std::string& target) {
+  const Context context(mnt_new_context());
+  if (!context) return os_failure(ENOMEM, "cannot unmount " + target);
+  mnt_context_set_target(context.get(), target.c_str());
+  mnt_context_disable_helpers(context.get(), 1);
+  mnt_context_disable_mtab(context.get(), 1);
+  return outcome(context.get(), mnt_context_umount(context.get()), "cannot unmount " + target);
+}
+
+}  // namespace driverext

@@ -1,0 +1,92 @@
+#include "provisioner/execute.hpp"
+
+#include <ctime>
+
+namespace driverext {
+namespace {
+
+std::unique_ptr<Step> make_step(StepKind kind, const StepContext& context) {
+  switch (kind) {
+    case StepKind::import:
+      return make_import_step(context);
+    case StepKind::verify:
+      return make_verify_step(context);
+    case StepKind::attach:
+      return make_attach_step(context);
+    case StepKind::load:
+      return make_load_step(context);
+    case StepKind::devices:
+      return make_devices_step(context);
+    case StepKind::commit:
+      return make_commit_step(context);
+  }
+  return nullptr;
+}
+
+Result<StepOutcome> run(Step& step) {
+  TRY(const Probe found, step.probe());
+  if (found == Probe::satisfied) return StepOutcome::satisfied;
+  TRY_VOID(step.apply());
+  return StepOutcome::done;
+}
+
+}  // namespace
+
+std::string_view step_outcome_name(StepOutcome outcome) {
+  switch (outcome) {
+    case StepOutcome::satisfied:
+      return "satisfied";
+    case StepOutcome::done:
+      return "done";
+    case StepOutcome::failed:
+      return "failed";
+    case StepOutcome::undone:
+      return "undone";
+  }
+  return "?";
+}
+
+uint64_t monotonic_usec() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+Execution execute(const Plan& plan, const StepContext& context, Progress& progress) {
+  Execution execution;
+  std::vector<std::unique_ptr<Step>> steps;
+  for (const PlannedStep& planned : plan.steps) {
+    progress.step_begins(planned);
+    steps.push_back(make_step(planned.kind, context));
+    StepReport report{planned.kind, StepOutcome::failed, planned.why, monotonic_usec(), 0};
+    Result<StepOutcome> outcome = run(*steps.back());
+    report.duration_usec = monotonic_usec() - report.started_usec;
+    if (outcome) {
+      report.outcome = *outcome;
+    } else {
+      report.message = outcome.error().message();
+      execution.failure = std::move(outcome).error();
+    }
+    progress.step_ended(report);
+    execution.reports.push_back(std::move(report));
+    if (execution.failure) break;
+  }
+  if (!execution.failure) return execution;
+
+  for (size_t i = steps.size(); i-- > 0;) {
+    StepReport& report = execution.reports[i];
+    // What was so before stays so.
+    if (report.outcome == StepOutcome::satisfied || steps[i]->stays_after_failure()) continue;
+    const Result<void> undone = steps[i]->undo();
+    if (!undone) {
+      execution.failure->context.push_back("and undoing " + std::string(step_name(report.kind)) + " failed (" +
+                                           undone.error().message() + ")");
+    } else if (report.outcome == StepOutcome::done) {
+      report.outcome = StepOutcome::undone;
+      progress.step_ended(report);
+    }
+  }
+  return execution;
+}
+
+}  // namespace driverext

@@ -1,0 +1,97 @@
+#include "provisioner/provision.hpp"
+
+#include "provisioner/config.hpp"
+#include "provisioner/definition.hpp"
+#include "provisioner/inventory.hpp"
+
+namespace driverext {
+namespace {
+
+const std::vector<std::string>& trust_folders() {
+  static const std::vector<std::string> folders = {"etc/driverext/trust", "usr/lib/driverext/trust"};
+  return folders;
+}
+
+// Everything that is looked at before anything is done.
+struct Survey {
+  Facts facts;
+  Config config;
+  Definition definition;
+  Inventory inventory;
+  Plan plan;
+};
+
+Reason reason_of(const Error& error) {
+  if (error.reason) return *error.reason;
+  if (error.os_error == EPERM || error.os_error == EACCES) return Reason::not_permitted;
+  return Reason::step_failed;
+}
+
+// Fills in what is known even if a later question fails, so that the status can still name it.
+Result<Survey> survey(const Host& host, Status& status) {
+  Survey found;
+  TRY(found.facts, read_facts(host.root));
+  status.kernel_release = found.facts.kernel_release;
+  TRY(found.config, read_config(host.root));
+  status.driver = found.config.driver;
+  TRY(found.definition, read_definition(host.root, found.config.driver));
+  TRY(const TrustStore anchors, TrustStore::load(host.root, trust_folders()));
+  TRY(found.inventory, take_inventory(host.root, anchors, host.now));
+  for (const RejectedImage& rejected : found.inventory.rejected) {
+    status.rejected.push_back({host.root.path_of(rejected.name), std::string(reason_info(reason_of(rejected.error)).code),
+                               rejected.error.message()});
+  }
+  found.plan = make_plan(found.facts, found.config, found.inventory);
+  return found;
+}
+
+void conclude(Status& status, const Error& error) {
+  status.reason = reason_of(error);
+  status.message = error.message();
+}
+
+}  // namespace
+
+Status provision(const Host& host, Progress& progress) {
+  Status status;
+  status.started_usec = monotonic_usec();
+  const Result<Survey> found = survey(host, status);
+  if (!found) {
+    conclude(status, found.error());
+    status.duration_usec = monotonic_usec() - status.started_usec;
+    return status;
+  }
+
+  StepContext context{host.root, host.kernel, host.host_modules, found->facts, found->definition, found->inventory};
+  if (found->plan.image) {
+    const KnownImage& known = found->inventory.images[*found->plan.image];
+    context.image = &known.image;
+    status.image = ImageStatus{known.image.manifest().version, known.image.root_hash_hex(), known.image.signer().subject,
+                               known.image.signer().fingerprint, host.root.path_of(store_name(known.image))};
+  }
+  Execution execution = execute(found->plan, context, progress);
+  status.steps = std::move(execution.reports);
+  if (execution.failure) {
+    conclude(status, *execution.failure);
+  } else if (found->plan.problem) {
+    conclude(status, *found->plan.problem);
+  } else {
+    status.reason = Reason::provisioned;
+    status.message = found->config.driver + " " + status.image->version + " for " + found->facts.kernel_release;
+  }
+  status.duration_usec = monotonic_usec() - status.started_usec;
+  return status;
+}
+
+Result<std::string> describe_plan(const Host& host) {
+  Status status;
+  TRY(const Survey found, survey(host, status));
+  std::string text;
+  for (const PlannedStep& step : found.plan.steps) text += std::string(step_name(step.kind)) + ": " + step.why + "\n";
+  if (found.plan.problem) {
+    text += std::string(reason_info(reason_of(*found.plan.problem)).code) + ": " + found.plan.problem->message() + "\n";
+  }
+  return text;
+}
+
+}  // namespace driverext

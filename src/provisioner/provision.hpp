@@ -1,0 +1,30 @@
+// One provision: facts → plan → execute → commit, and what is told about it.
+#pragma once
+
+#include <string>
+
+#include "kernel/kernel.hpp"
+#include "provisioner/status.hpp"
+#include "sys/dir.hpp"
+
+namespace driverext {
+
+/// The outside world of a provision; tests bring their own.
+struct Host {
+  const Dir& root;
+  Kernel& kernel;
+  HostModules& host_modules;
+  int64_t now = 0;  ///< seconds since 1970
+};
+
+/// Runs the pipeline. Never fails as such: every outcome is a Status.
+Status provision(const Host& host, Progress& progress);
+
+/// The plan for this host as text, one line a step; changes nothing.
+Result<std::string> describe_plan(const Host& host);
+
+/// The boot service's entry, also `driverext provision`: options, lock, journal, sd_notify, status
+/// file. Returns the exit code.
+int provision_main(int argc, char** argv);
+
+}  // namespace driverext

@@ -1,0 +1,167 @@
+// The boot service's edge: options in; journal, sd_notify, status file and exit code out.
+#include <fcntl.h>
+#include <getopt.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+
+#include "config.h"
+#include "kernel/linux_kernel.hpp"
+#include "log/journal.hpp"
+#include "log/notify.hpp"
+#include "provisioner/provision.hpp"
+
+namespace driverext {
+namespace {
+
+constexpr const char* kHelp =
+    "Usage: provision [OPTION...]\n"
+    "Provision the driver that /etc/driverext/driverext.toml names: verify its extension image,\n"
+    "attach it, load its modules. Run at boot by driverext.service.\n"
+    "\n"
+    "      --dry-run     print the plan, change nothing\n"
+    "      --root=PATH   look for files below PATH\n"
+    "  -h, --help        show this help\n"
+    "      --version     show the version\n"
+    "\n"
+    "Exit codes: 0 provisioned, 1 a step failed, 2 usage, 65 untrusted, 69 no image for this kernel,\n"
+    "75 another provision is running, 77 not root, 78 bad configuration.\n"
+    "The result is kept for: driverext status\n";
+
+int exit_with(ExitCode code) { return static_cast<int>(code); }
+
+class Announcer final : public Progress {
+ public:
+  void step_begins(const PlannedStep& step) override {
+    notify_status(std::string(step_name(step.kind)) + ": " + step.why);
+  }
+  void step_ended(const StepReport& report) override {
+    const bool failed = report.outcome == StepOutcome::failed;
+    const std::string name(step_name(report.kind));
+    log_message(failed ? Priority::warning : Priority::info,
+                name + " " + std::string(step_outcome_name(report.outcome)) + ": " + report.message,
+                {{FieldName::step, name},
+                 {FieldName::outcome, std::string(step_outcome_name(report.outcome))},
+                 {FieldName::duration_usec, std::to_string(report.duration_usec)}});
+  }
+};
+
+void announce(const Status& status) {
+  const ReasonInfo& info = reason_info(status.reason);
+  for (const Status::Rejected& rejected : status.rejected) {
+    log_message(Priority::warning, "refused " + rejected.path + ": " + rejected.message,
+                {{FieldName::image, rejected.path}, {FieldName::reason, rejected.reason}});
+  }
+  std::vector<Field> fields = {{FieldName::driver, status.driver}, {FieldName::kernel_release, status.kernel_release}};
+  if (status.image) {
+    fields.push_back({FieldName::version, status.image->version});
+    fields.push_back({FieldName::root_hash, status.image->root_hash});
+    fields.push_back({FieldName::signer, status.image->signer});
+  }
+  const std::string line = std::string(outcome_name(info.outcome)) + ": " + status.message;
+  log_reason(status.reason, info.outcome == Outcome::provisioned ? line : line + " [" + std::string(info.code) + "]",
+             std::move(fields));
+}
+
+std::string unit_status(const Status& status) {
+  const ReasonInfo& info = reason_info(status.reason);
+  if (info.outcome == Outcome::provisioned) return "provisioned: " + status.message;
+  return std::string(outcome_name(info.outcome)) + " (" + std::string(info.code) + "): " + status.message + ". " +
+         std::string(info.advice);
+}
+
+Result<UniqueFd> take_lock(const Dir& root) {
+  TRY_VOID(root.make_dirs("run/driverext", 0755));
+  TRY(const auto lock_file, root.write_if_changed("run/driverext/lock", "", 0600));
+  (void)lock_file;
+  TRY(UniqueFd fd, root.open_file("run/driverext/lock", O_RDWR));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, "another provision is running");
+  return fd;
+}
+
+}  // namespace
+
+int provision_main(int argc, char** argv) {
+  std::string root_path = "/";
+  bool dry_run = false;
+  enum : int { kDryRun = 256, kRoot, kVersion };
+  static constexpr std::array kOptions = {
+      option{"dry-run", no_argument, nullptr, kDryRun}, option{"root", required_argument, nullptr, kRoot},
+      option{"help", no_argument, nullptr, 'h'},        option{"version", no_argument, nullptr, kVersion},
+      option{nullptr, 0, nullptr, 0},
+  };
+  for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
+    switch (choice) {
+      case kDryRun:
+        dry_run = true;
+        break;
+      case kRoot:
+        root_path = optarg;
+        break;
+      case kVersion:
+        std::puts("driverext " DRIVEREXT_VERSION);
+        return 0;
+      case 'h':
+        std::fputs(kHelp, stdout);
+        return 0;
+      default:
+        std::fputs("Try --help.\n", stderr);
+        return exit_with(ExitCode::usage);
+    }
+  }
+  if (optind != argc) {
+    std::fprintf(stderr, "Unexpected argument: %s\nTry --help.\n", argv[optind]);
+    return exit_with(ExitCode::usage);
+  }
+  if (::geteuid() != 0) {
+    std::fputs("driverext: loading a driver needs root; run it with sudo\n", stderr);
+    return exit_with(ExitCode::not_permitted);
+  }
+
+  const Result<Dir> root = Dir::open_root(root_path);
+  if (!root) {
+    std::fprintf(stderr, "driverext: %s\n", root.error().message().c_str());
+    return exit_with(ExitCode::failed);
+  }
+  const std::unique_ptr<Kernel> kernel = make_linux_kernel(*root);
+  const Result<Facts> facts = read_facts(*root);
+  const std::unique_ptr<HostModules> host_modules =
+      open_host_modules(root->path_of("usr/lib/modules/" + (facts ? facts->kernel_release : "")));
+  const Host host{*root, *kernel, *host_modules, static_cast<int64_t>(::time(nullptr))};
+
+  if (dry_run) {
+    const Result<std::string> plan = describe_plan(host);
+    if (!plan) {
+      std::fprintf(stderr, "driverext: %s\n", plan.error().message().c_str());
+      return exit_with(reason_info(plan.error().reason.value_or(Reason::step_failed)).exit_code);
+    }
+    std::fputs(plan->c_str(), stdout);
+    return 0;
+  }
+
+  const Result<UniqueFd> lock = take_lock(*root);
+  if (!lock) {
+    std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
+    return exit_with(lock.error().code == Errc::transient ? ExitCode::try_again : ExitCode::failed);
+  }
+  notify_status("looking at the host and its images");
+  Announcer announcer;
+  const Status status = provision(host, announcer);
+  announce(status);
+  if (const Result<void> written = write_status(*root, status); !written) {
+    log_message(Priority::warning, "the status file was not written: " + written.error().message());
+  }
+  const ReasonInfo& info = reason_info(status.reason);
+  if (info.outcome == Outcome::provisioned) {
+    notify_ready(unit_status(status));
+  } else {
+    notify_status(unit_status(status));
+  }
+  return exit_with(info.exit_code);
+}
+
+}  // namespace driverext

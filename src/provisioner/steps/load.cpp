@@ -1,0 +1,128 @@
+// load: in-tree dependencies from the host, then the driver's modules from the mounted image.
+#include <algorithm>
+#include <cerrno>
+
+#include "modules/load_order.hpp"
+#include "provisioner/steps/step.hpp"
+
+namespace driverext {
+namespace {
+
+// What the kernel means by the errno of finit_module(2), where it says more than strerror does.
+std::string_view explain(int os_error) {
+  switch (os_error) {
+    case ENOEXEC:
+      return " (built for another kernel or configuration)";
+    case EKEYREJECTED:
+    case ENOKEY:
+      return " (the kernel only takes modules signed with a key that it knows)";
+    case ENOENT:
+      return " (a symbol that it needs is not in this kernel)";
+    default:
+      return "";
+  }
+}
+
+class LoadStep final : public Step {
+ public:
+  explicit LoadStep(const StepContext& context) : context_(context) {}
+
+  Result<Probe> probe() override {
+    Probe found = Probe::satisfied;
+    for (const ModuleRecord& record : manifest().modules) {
+      TRY(const bool there, is_loaded(record));
+      if (!there) found = Probe::needed;
+    }
+    return found;
+  }
+
+  Result<void> apply() override {
+    std::vector<ModuleNode> nodes;
+    for (const ModuleRecord& record : manifest().modules) nodes.push_back({record.name, record.depends});
+    TRY(const LoadOrder order, order_modules(nodes));
+    for (const std::string& name : order.external) TRY_VOID(load_dependency(name));
+    for (const std::string& name : order.own) TRY_VOID(load_own(record_of(name)));
+    return {};
+  }
+
+  Result<void> undo() override {
+    Result<void> result;
+    while (!loaded_.empty()) {
+      Result<void> unloaded = context_.kernel.unload_module(loaded_.back());
+      if (!unloaded && result) result = std::move(unloaded);
+      loaded_.pop_back();
+    }
+    return result;
+  }
+
+ private:
+  [[nodiscard]] const Manifest& manifest() const { return context_.image->manifest(); }
+
+  [[nodiscard]] const ModuleRecord& record_of(const std::string& name) const {
+    return *std::find_if(manifest().modules.begin(), manifest().modules.end(),
+                         [&](const ModuleRecord& record) { return record.name == name; });
+  }
+
+  // True if the loaded module of that name is the one in the image.
+  Result<bool> is_loaded(const ModuleRecord& record) {
+    TRY(const std::optional<LoadedModule> loaded, context_.kernel.find_module(record.name));
+    if (!loaded) return false;
+    if (loaded->build_id == record.build_id) return true;
+    return make_error(Errc::conflict, Reason::module_conflict,
+                      "module " + record.name + " is loaded already, and not from this image (build id " +
+                          (loaded->build_id.empty() ? "unknown" : loaded->build_id) + ", not " + record.build_id + ")");
+  }
+
+  Result<void> load_dependency(const std::string& name) {
+    TRY(const std::vector<HostModule> order, context_.host_modules.load_order(name));
+    for (const HostModule& module : order) {
+      TRY(const auto there, context_.kernel.find_module(module.name));
+      if (there) continue;
+      Result<void> load = context_.kernel.load_module(module.path, "");
+      if (!load && load.error().os_error == EEXIST) continue;  // udev was quicker
+      if (!load) {
+        load.error().reason = Reason::dependency_missing;
+        return load;
+      }
+      loaded_.push_back(module.name);
+    }
+    return {};
+  }
+
+  Result<void> load_own(const ModuleRecord& record) {
+    TRY(const bool there, is_loaded(record));
+    if (there) return {};
+    const std::string path = context_.root.path_of(mount_name(*context_.image) + "/" + record.path);
+    const auto defined = std::find_if(context_.definition.modules.begin(), context_.definition.modules.end(),
+                                      [&](const DefinedModule& module) { return module.name == record.name; });
+    const std::string parameters = defined != context_.definition.modules.end() ? defined->parameters : "";
+    Result<void> load = context_.kernel.load_module(path, parameters);
+    if (!load) return failure(record, std::move(load).error());
+    loaded_.push_back(record.name);
+    TRY(const bool now_there, is_loaded(record));
+    if (now_there) return {};
+    return make_error(Errc::internal, Reason::module_load_failed, "module " + record.name + " is gone right after it was loaded");
+  }
+
+  Error failure(const ModuleRecord& record, Error error) {
+    // A block that does not match its hash reads as EIO; dm-verity remembers that it met one.
+    const Result<std::optional<VerityDevice>> device = context_.kernel.find_verity(verity_name(*context_.image));
+    if (device && *device && (*device)->corrupted) {
+      return make_error(Errc::untrusted, Reason::data_corrupt,
+                        "a data block of module " + record.name +
+                            " does not match its signed hash; the kernel refused to read it");
+    }
+    error.what += explain(error.os_error);
+    error.reason = Reason::module_load_failed;
+    return error;
+  }
+
+  const StepContext& context_;
+  std::vector<std::string> loaded_;  // by this step, in order
+};
+
+}  // namespace
+
+std::unique_ptr<Step> make_load_step(const StepContext& context) { return std::make_unique<LoadStep>(context); }
+
+}  // namespace driverext

@@ -1,0 +1,63 @@
+// Step: one reversible part of a provision.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "kernel/kernel.hpp"
+#include "modules/host_modules.hpp"
+#include "provisioner/definition.hpp"
+#include "provisioner/facts.hpp"
+#include "provisioner/inventory.hpp"
+#include "provisioner/plan.hpp"
+
+namespace driverext {
+
+/// What a probe finds. Something else in the way is an error: Errc::conflict.
+enum class Probe { satisfied, needed };
+
+/// All that steps may use. Outlives them.
+struct StepContext {
+  const Dir& root;
+  Kernel& kernel;
+  HostModules& host_modules;
+  const Facts& facts;
+  const Definition& definition;
+  const Inventory& inventory;
+  const VerifiedImage* image = nullptr;  ///< the chosen one; none in a plan without
+};
+
+class Step {
+ public:
+  Step() = default;
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+  virtual ~Step() = default;
+
+  /// Looks, and changes nothing. Compares identity (root hash, build id, device number), not shape.
+  virtual Result<Probe> probe() = 0;
+  /// Does what is needed; a failure half-way is left for undo().
+  virtual Result<void> apply() = 0;
+  /// Takes back what apply() did, as far as it came.
+  virtual Result<void> undo() = 0;
+  /// A step whose result is right whatever happens after it is not undone.
+  [[nodiscard]] virtual bool stays_after_failure() const { return false; }
+};
+
+std::unique_ptr<Step> make_import_step(const StepContext& context);
+std::unique_ptr<Step> make_verify_step(const StepContext& context);
+std::unique_ptr<Step> make_attach_step(const StepContext& context);
+std::unique_ptr<Step> make_load_step(const StepContext& context);
+std::unique_ptr<Step> make_devices_step(const StepContext& context);
+std::unique_ptr<Step> make_commit_step(const StepContext& context);
+
+/// Name of the dm-verity device of an image, and where it is mounted (relative to the root).
+std::string verity_name(const VerifiedImage& image);
+std::string mount_name(const VerifiedImage& image);
+
+/// The image's dm-verity device, if it is there. Errors: Errc::conflict if a device of its name
+/// runs over another root hash, Reason::data_corrupt if the kernel has met a wrong block in it.
+Result<std::optional<VerityDevice>> find_active(Kernel& kernel, const VerifiedImage& image);
+
+}  // namespace driverext

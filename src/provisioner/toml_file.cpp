@@ -1,0 +1,46 @@
+#include "provisioner/toml_file.hpp"
+
+#include <algorithm>
+
+namespace driverext {
+namespace {
+constexpr size_t kMaxConfigSize = size_t{1} << 20;
+}
+
+Error config_error(std::string_view file, const toml::source_region& where, std::string_view what) {
+  return make_error(Errc::invalid_input, Reason::config_invalid,
+                    std::string(file) + ":" + std::to_string(where.begin.line) + ": " + std::string(what));
+}
+
+Result<toml::table> read_toml(const Dir& root, std::string_view name) {
+  TRY(const std::string text, root.read_file(name, kMaxConfigSize));
+  toml::parse_result parsed = toml::parse(text);
+  if (!parsed) return config_error(root.path_of(name), parsed.error().source(), parsed.error().description());
+  return std::move(parsed).table();
+}
+
+Result<void> only_keys(const toml::table& table, std::initializer_list<std::string_view> known, std::string_view file) {
+  for (const auto& [key, value] : table) {
+    if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
+      std::string expected;
+      for (const std::string_view name : known) expected += (expected.empty() ? "" : ", ") + std::string(name);
+      return config_error(file, key.source(), "unknown key \"" + std::string(key.str()) + "\" (known here: " + expected + ")");
+    }
+  }
+  return {};
+}
+
+Result<std::string> toml_string(const toml::table& table, std::string_view key, std::string_view file) {
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return config_error(file, table.source(), "key \"" + std::string(key) + "\" is missing");
+  const auto value = node->value<std::string>();
+  if (!node->is_string() || !value) return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a string");
+  return *value;
+}
+
+Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file) {
+  if (!table.contains(key)) return std::string();
+  return toml_string(table, key, file);
+}
+
+}  // namespace driverext

@@ -1,0 +1,30 @@
+// Reading TOML files strictly: unknown keys are errors that name file and line.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#ifndef TOML_EXCEPTIONS
+#define TOML_EXCEPTIONS 0
+#endif
+#include <toml++/toml.h>
+
+#include "base/result.hpp"
+#include "sys/dir.hpp"
+
+namespace driverext {
+
+/// An absent file is Errc::not_found; text that is no TOML is Reason::config_invalid.
+Result<toml::table> read_toml(const Dir& root, std::string_view name);
+
+Result<void> only_keys(const toml::table& table, std::initializer_list<std::string_view> known,
+                       std::string_view file);
+Result<std::string> toml_string(const toml::table& table, std::string_view key, std::string_view file);
+/// An absent key is an empty string.
+Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file);
+
+/// An error of Reason::config_invalid: "file:line: what".
+Error config_error(std::string_view file, const toml::source_region& where, std::string_view what);
+
+}  // namespace driverext

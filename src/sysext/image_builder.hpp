@@ -1,0 +1,50 @@
+// Making extension images: files → squashfs → hash tree → signature → Discoverable Disk Image.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "crypto/signing_key.hpp"
+#include "sysext/image_file.hpp"
+#include "sysext/manifest.hpp"
+
+namespace driverext {
+
+/// A file to put into the image.
+struct ImageContent {
+  std::string source;         ///< path on this machine; empty: `text` is the content
+  std::string path_in_image;  ///< relative
+  std::string text;
+};
+
+struct BuildRequest {
+  Manifest manifest;
+  std::vector<ImageContent> files;  ///< without manifest and extension-release: those are added
+  std::string output;
+  const SigningKey* key = nullptr;  ///< none: the image is left unsigned
+  int zstd_level = 15;
+  /// Told of each stage as it begins ("packing", "hashing", ...).
+  std::function<void(std::string_view stage)> progress = [](std::string_view) {};
+};
+
+struct BuiltImage {
+  Digest root_hash{};
+  uint64_t size = 0;
+};
+
+/// Writes the image aside and moves it to `output` when it is whole. The same request gives the
+/// same bytes before signing: times come from the manifest's `created`, the salt from its digest.
+Result<BuiltImage> build_image(const BuildRequest& request);
+
+/// Writes a signed copy of the image to `output`. All data is checked against the root hash first:
+/// a signature must not bless what is already damaged.
+Result<BuiltImage> sign_image(const ImageFile& image, const SigningKey& key, const std::string& output);
+
+/// The manifest that an image carries in its signature partition, before anything is verified.
+/// Only for showing it, and for signing.
+Result<std::string> unverified_manifest_text(const ImageFile& image);
+
+}  // namespace driverext

@@ -1,0 +1,60 @@
+// ImageFile: an open extension image whose container is well-formed. Nothing in it is trusted yet.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.hpp"
+#include "sys/dir.hpp"
+#include "sys/fd.hpp"
+#include "sysext/architecture.hpp"
+#include "sysext/gpt.hpp"
+#include "sysext/signature_block.hpp"
+#include "sysext/verity.hpp"
+
+namespace driverext {
+
+struct ByteRange {
+  uint64_t offset = 0;
+  uint64_t size = 0;
+};
+
+class ImageFile {
+ public:
+  /// Reads partition table, dm-verity superblock and signature partition from an open file.
+  /// Accepted is exactly: root, root-verity and root-verity-sig of one architecture, whose sizes
+  /// agree. Errors: Reason::image_malformed, Reason::unsigned_image.
+  static Result<ImageFile> open(UniqueFd fd, std::string path);
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] uint64_t size() const { return size_; }
+  [[nodiscard]] const Architecture& architecture() const { return *architecture_; }
+  [[nodiscard]] ByteRange data() const { return data_; }
+  [[nodiscard]] ByteRange hash() const { return hash_; }
+  [[nodiscard]] ByteRange signature() const { return signature_range_; }
+  [[nodiscard]] const VeritySuperblock& verity() const { return verity_; }
+  [[nodiscard]] const SignatureBlock& signature_block() const { return signature_; }
+
+  /// Superblock and tree, read into memory.
+  [[nodiscard]] Result<Bytes> read_hash_area() const;
+
+ private:
+  ImageFile() = default;
+
+  UniqueFd fd_;
+  std::string path_;
+  uint64_t size_ = 0;
+  const Architecture* architecture_ = nullptr;
+  ByteRange data_;
+  ByteRange hash_;
+  ByteRange signature_range_;
+  VeritySuperblock verity_;
+  SignatureBlock signature_;
+};
+
+/// Refuses a file that somebody other than root (or the present user) could change after it was
+/// checked: not regular, other owner, writable by group or others. Errors: Reason::unsafe_file.
+Result<void> check_file_is_ours(int fd, const std::string& path);
+
+}  // namespace driverext

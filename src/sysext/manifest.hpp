@@ -1,0 +1,55 @@
+// The manifest: what an extension image holds and which host it is for. Signed with the root hash.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace driverext {
+
+/// Where the manifest stands inside an image.
+constexpr std::string_view kManifestPath = "usr/lib/driverext/manifest.json";
+constexpr size_t kMaxManifestSize = size_t{1} << 20;
+
+struct ModuleRecord {
+  std::string name;  ///< as /proc/modules spells it
+  std::string path;  ///< relative to the image's root
+  uint64_t size = 0;
+  std::string sha256;
+  std::string build_id;  ///< GNU build id, hex; what /sys/module/NAME/notes shows once it is loaded
+  std::vector<std::string> depends;
+};
+
+struct Manifest {
+  std::string driver;
+  std::string version;
+  std::string kind;  ///< "modules"
+  std::string kernel_release;
+  std::string vermagic;
+  std::string architecture;   ///< as systemd spells it
+  std::string os_id;          ///< ID= of the host's os-release
+  std::string os_version_id;  ///< VERSION_ID=
+  std::string license;
+  uint64_t created = 0;  ///< seconds since 1970, from SOURCE_DATE_EPOCH
+  std::vector<ModuleRecord> modules;
+};
+
+/// Strict: unknown members, duplicate members and unusable names are errors (Errc::invalid_input).
+Result<Manifest> parse_manifest(std::string_view text);
+/// Members in a fixed order: equal manifests have equal bytes.
+std::string format_manifest(const Manifest& manifest);
+
+/// What a person writes for `driverext image build`: a manifest without what the modules tell.
+struct ManifestInput {
+  std::string driver;
+  std::string version;
+  std::string os_id;
+  std::string os_version_id;
+  std::string license;
+};
+Result<ManifestInput> parse_manifest_input(std::string_view text);
+
+}  // namespace driverext

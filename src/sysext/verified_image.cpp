@@ -1,0 +1,67 @@
+#include "sysext/verified_image.hpp"
+
+#include <algorithm>
+
+namespace driverext {
+
+VerifiedImage::VerifiedImage(ImageFile file, Manifest manifest, std::string manifest_text, Signer signer)
+    : file_(std::move(file)),
+      manifest_(std::move(manifest)),
+      manifest_text_(std::move(manifest_text)),
+      signer_(std::move(signer)) {}
+
+Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& anchors, int64_t now) {
+  const SignatureBlock& block = file.signature_block();
+  if (block.signature.empty()) {
+    return make_error(Errc::untrusted, Reason::unsigned_image, "the image is not signed");
+  }
+  if (anchors.size() == 0) {
+    return make_error(Errc::untrusted, Reason::no_trust_anchor, "there is no trust anchor to check it against");
+  }
+
+  Manifest manifest;
+  int64_t judged_at = now;
+  const auto read_manifest = [&](ByteSpan content) -> Result<int64_t> {
+    TRY(const Statement statement, parse_statement(as_text(content)));
+    TRY(manifest, parse_manifest(statement.manifest).with_context("manifest"));
+    judged_at = std::max(now, static_cast<int64_t>(manifest.created));
+    return judged_at;
+  };
+  TRY(const TrustStore::SignedContent signed_statement,
+      anchors.verify_attached(block.statement, read_manifest).with_context("statement"));
+  TRY(Statement statement, parse_statement(as_text(signed_statement.content)));
+
+  const std::string root_hash = to_hex(block.root_hash);
+  TRY(Signer signer, anchors.verify_detached(block.signature, as_bytes(root_hash),
+                                             [&](ByteSpan) -> Result<int64_t> { return judged_at; })
+                         .with_context("root hash"));
+  const auto mismatch = [](const char* what) {
+    return make_error(Errc::untrusted, Reason::manifest_mismatch, what);
+  };
+  if (statement.root_hash != block.root_hash) {
+    return mismatch("the signed statement is about another root hash");
+  }
+  if (signer.fingerprint != signed_statement.signer.fingerprint) {
+    return mismatch("root hash and statement were signed by different certificates");
+  }
+  if (block.certificate_fingerprint != signer.fingerprint) {
+    return mismatch("certificateFingerprint is not that of the signer");
+  }
+  if (manifest.architecture != file.architecture().name) {
+    return mismatch("manifest and partition types name different architectures");
+  }
+  return VerifiedImage(std::move(file), std::move(manifest), std::move(statement.manifest), std::move(signer));
+}
+
+Result<void> VerifiedImage::check_tree() const {
+  TRY(const Bytes area, file_.read_hash_area());
+  return check_hash_tree(area, file_.verity(), root_hash());
+}
+
+Result<void> VerifiedImage::check_all_data() const {
+  TRY(const Bytes area, file_.read_hash_area());
+  TRY_VOID(check_hash_tree(area, file_.verity(), root_hash()));
+  return check_data_blocks(file_.fd(), file_.data().offset, area, file_.verity(), root_hash());
+}
+
+}  // namespace driverext

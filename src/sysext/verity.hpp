@@ -1,0 +1,57 @@
+// dm-verity hash areas: superblock and hash tree, made and checked in user space.
+//
+// Format: kernel Documentation/admin-guide/device-mapper/verity.rst and cryptsetup's superblock;
+// hash type 1, SHA-256, 4096-byte blocks, levels stored top first.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "crypto/digest.hpp"
+
+namespace driverext {
+
+constexpr uint64_t kVerityBlock = 4096;
+
+struct VeritySuperblock {
+  Guid uuid{};
+  uint64_t data_blocks = 0;
+  Bytes salt;  ///< at most 256 bytes
+};
+
+/// Errors: Reason::image_malformed if it is not one that driverext makes or accepts.
+Result<VeritySuperblock> parse_verity_superblock(ByteSpan block);
+/// One whole block (kVerityBlock bytes).
+Bytes format_verity_superblock(const VeritySuperblock& superblock);
+
+/// Blocks of one level of the tree; the first level in the list is the top.
+struct TreeLevel {
+  uint64_t first_block = 0;  ///< counted from the block behind the superblock
+  uint64_t blocks = 0;
+};
+std::vector<TreeLevel> tree_levels(uint64_t data_blocks);
+/// Bytes of superblock and tree together.
+uint64_t hash_area_size(uint64_t data_blocks);
+
+struct HashArea {
+  Bytes bytes;  ///< superblock and tree, as they stand in the hash partition
+  Digest root_hash{};
+};
+
+/// Hashes `superblock.data_blocks` blocks of the file from `data_offset` on, on all processors.
+Result<HashArea> build_hash_area(int fd, uint64_t data_offset, const VeritySuperblock& superblock);
+
+/// Checks every block of the tree against the one above it, and the top against the root hash;
+/// data blocks are not read. `area` is superblock and tree. Errors: Reason::hash_tree_corrupt.
+Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock,
+                             const Digest& root_hash);
+
+/// Reads all data blocks and compares them with the (checked) tree.
+/// Errors: Reason::data_corrupt with the number of the first wrong block.
+Result<void> check_data_blocks(int fd, uint64_t data_offset, ByteSpan area,
+                               const VeritySuperblock& superblock, const Digest& root_hash);
+
+}  // namespace driverext
