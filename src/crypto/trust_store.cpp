@@ -75,7 +75,8 @@ struct TrustStore::Anchors {
     constexpr unsigned kFlags = CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY;
     if (CMS_verify(cms, list.get(), nullptr, detached_content, out, kFlags) != 1) {
       const unsigned long code = ERR_peek_error();
-      if (ERR_GET_REASON(code) == CMS_R_SIGNER_CERTIFICATE_NOT_FOUND) {
+      // Reason numbers are each library's own: RSA's "invalid padding" is the same one.
+      if (ERR_GET_LIB(code) == ERR_LIB_CMS && ERR_GET_REASON(code) == CMS_R_SIGNER_CERTIFICATE_NOT_FOUND) {
         ERR_clear_error();
         return make_error(Errc::untrusted, Reason::untrusted_signer,
                           "signed by a certificate that is neither in the image nor a trust anchor");
