@@ -1,5 +1,7 @@
 """The built test OS: what tests/vm/os/build describes in .cache/os.json."""
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,7 +34,10 @@ class Images:
 
 
 def load(versions: set[str], build: bool = True) -> Images:
-    """The images of these OS versions; what is missing or out of date is built first."""
+    """The images of these OS versions; what is missing or out of date is built first.
+
+    As long as this process lives, no build removes them, even one for newer packages.
+    """
     if build:
         command = [sys.executable, "-B", str(REPO / "tests/vm/os/build")]
         for v in sorted(versions):
@@ -40,6 +45,8 @@ def load(versions: set[str], build: bool = True) -> Images:
         if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
             raise ImageError("the test OS could not be built; the reason is above")
     try:
+        hold = os.open(CACHE / "vm/in-use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)  # closed by our end
+        fcntl.flock(hold, fcntl.LOCK_SH)
         found = json.loads((CACHE / "os.json").read_text())
         systems = {v: System(v, s["version_id"], s["kernel_release"], REPO / s["kernel"], REPO / s["initrd"],
                              REPO / s["usr"], s["roothash"], s["hash_offset"]) for v, s in found["os"].items()}

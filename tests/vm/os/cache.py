@@ -65,6 +65,17 @@ class Cache:
         for left in self.folder.glob("tmp.*"):  # of a build that was killed; we hold the lock
             shutil.rmtree(left)
 
+    def _remove_old(self, name: str, current: Path) -> None:
+        """Remove earlier versions of a part, unless a runner holds the images: its later boots need them."""
+        with open(self.folder / "in-use", "w") as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return  # they go with the next change of this part
+            for old in self.folder.glob(f"{name}-{'[0-9a-f]' * 16}"):
+                if old != current:
+                    shutil.rmtree(old)
+
     def part(self, name: str, key: str, script: str, env: dict[str, str]) -> Path:
         """The folder of part `name`, made by `script` when it isn't there."""
         final = self.folder / f"{name}-{key}"
@@ -97,9 +108,7 @@ class Cache:
         finally:
             shutil.rmtree(tmp, ignore_errors=True)
         (self.folder / f"failed-{name}.log").unlink(missing_ok=True)
-        for old in self.folder.glob(f"{name}-{'[0-9a-f]' * 16}"):
-            if old != final:
-                shutil.rmtree(old)
+        self._remove_old(name, final)
         print(f"os: {name}: built in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
         return final
 
