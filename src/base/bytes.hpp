@@ -15,12 +15,8 @@ namespace driverext {
 using ByteSpan = std::span<const std::byte>;
 using Bytes = std::vector<std::byte>;
 
-inline ByteSpan as_bytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-inline std::string_view as_text(ByteSpan bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline ByteSpan as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+inline std::string_view as_text(ByteSpan bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 /// Little-endian integer at `offset`. The caller has checked that it lies inside.
 template <class T>

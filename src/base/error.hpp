@@ -46,10 +46,8 @@ class [[nodiscard]] Error {
 /// An error without a system call behind it.
 Error make_error(Errc code, std::string what, Where where = {__builtin_FILE(), __builtin_LINE()});
 /// The same with a reason code of its own.
-Error make_error(Errc code, Reason reason, std::string what,
-                 Where where = {__builtin_FILE(), __builtin_LINE()});
+Error make_error(Errc code, Reason reason, std::string what, Where where = {__builtin_FILE(), __builtin_LINE()});
 /// An error from a call that just failed. `os_error` is errno, read before anything else ran.
-Error os_failure(int os_error, std::string what,
-                 Where where = {__builtin_FILE(), __builtin_LINE()});
+Error os_failure(int os_error, std::string what, Where where = {__builtin_FILE(), __builtin_LINE()});
 
 }  // namespace driverext

@@ -35,8 +35,7 @@ class StrictSax : public nlohmann::detail::json_sax_dom_parser<Json> {
     }
     return Base::key(name);
   }
-  bool parse_error(std::size_t position, const std::string& /*token*/,
-                   const nlohmann::detail::exception& /*error*/) {
+  bool parse_error(std::size_t position, const std::string& /*token*/, const nlohmann::detail::exception& /*error*/) {
     problem_ = "not JSON at byte " + std::to_string(position);
     return false;
   }
@@ -69,9 +68,8 @@ Result<const Json*> member(const Json& object, std::string_view name) {
 
 Result<Json> parse_json(std::string_view text, JsonLimits limits) {
   if (text.size() > limits.max_size) {
-    return make_error(Errc::invalid_input, "JSON of " + std::to_string(text.size()) +
-                                               " bytes; at most " + std::to_string(limits.max_size) +
-                                               " are accepted");
+    return make_error(Errc::invalid_input, "JSON of " + std::to_string(text.size()) + " bytes; at most " +
+                                               std::to_string(limits.max_size) + " are accepted");
   }
   Json value;
   StrictSax sax(value, limits);
@@ -102,8 +100,7 @@ Result<std::string> json_string(const Json& object, std::string_view name) {
 Result<uint64_t> json_number(const Json& object, std::string_view name) {
   TRY(const Json* value, member(object, name));
   if (!value->is_number_unsigned()) {
-    return make_error(Errc::invalid_input,
-                      "member \"" + std::string(name) + "\" is not a whole number");
+    return make_error(Errc::invalid_input, "member \"" + std::string(name) + "\" is not a whole number");
   }
   return value->get<uint64_t>();
 }

@@ -26,7 +26,6 @@ struct JsonLimits {
 /// Parses one JSON value. Errors: Errc::invalid_input with the position in the text.
 Result<Json> parse_json(std::string_view text, JsonLimits limits = {});
 
-
 /// Refuses an object with members that are not in `known`.
 Result<void> only_members(const Json& object, std::initializer_list<std::string_view> known);
 

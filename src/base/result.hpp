@@ -12,7 +12,7 @@ namespace driverext {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}                    // NOLINT(google-explicit-constructor)
   Result(Error error) : value_(tl::unexpect, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   explicit operator bool() const { return value_.has_value(); }
@@ -62,13 +62,13 @@ class [[nodiscard]] Result<void> {
 
 /// `TRY(auto x, f());` declares x from f()'s value, or returns f()'s error from this function.
 #define TRY(declaration, ...) TRY_IMPL_(DRIVEREXT_JOIN(try_result_, __LINE__), declaration, __VA_ARGS__)
-#define TRY_IMPL_(name, declaration, ...)        \
-  auto name = (__VA_ARGS__);                     \
-  if (!(name)) return std::move(name).error();   \
+#define TRY_IMPL_(name, declaration, ...)      \
+  auto name = (__VA_ARGS__);                   \
+  if (!(name)) return std::move(name).error(); \
   declaration = *std::move(name)
 
 /// `TRY_VOID(f());` returns f()'s error from this function, if there is one.
-#define TRY_VOID(...)                                                             \
-  do {                                                                            \
+#define TRY_VOID(...)                                                                       \
+  do {                                                                                      \
     if (auto try_result = (__VA_ARGS__); !try_result) return std::move(try_result).error(); \
   } while (false)

@@ -18,9 +18,8 @@ Result<void> check_name(std::string_view what, std::string_view name) {
   const bool fine = !name.empty() && name.size() <= 128 && name.front() != '.' &&
                     std::all_of(name.begin(), name.end(), is_name_character);
   if (fine) return {};
-  return make_error(Errc::invalid_input,
-                    std::string(what) + " \"" + std::string(name.substr(0, 160)) +
-                        "\" is not a usable name (letters, digits and ._+-~, no dot in front)");
+  return make_error(Errc::invalid_input, std::string(what) + " \"" + std::string(name.substr(0, 160)) +
+                                             "\" is not a usable name (letters, digits and ._+-~, no dot in front)");
 }
 
 Result<void> check_relative_path(std::string_view what, std::string_view path) {
@@ -56,8 +55,7 @@ std::string env_value(std::string_view text, std::string_view key) {
       continue;
     }
     std::string_view value = trimmed.substr(key.size() + 1);
-    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
-        value.back() == value.front()) {
+    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) {
       value = value.substr(1, value.size() - 2);
     }
     return std::string(value);

@@ -91,17 +91,20 @@ Result<void> add_module(const fs::path& file, BuildRequest& request) {
     if (manifest.license.empty()) manifest.license = info.license;
   }
   if (info.vermagic != manifest.vermagic) {
-    return make_error(Errc::invalid_input, file.string() + " is for \"" + info.vermagic + "\", the modules before it for \"" +
-                                               manifest.vermagic + "\"; an image holds modules for one kernel");
+    return make_error(Errc::invalid_input, file.string() + " is for \"" + info.vermagic +
+                                               "\", the modules before it for \"" + manifest.vermagic +
+                                               "\"; an image holds modules for one kernel");
   }
   if (info.build_id.empty()) {
-    return make_error(Errc::invalid_input, file.string() + " has no build id, by which it is known once it is loaded; "
-                                                           "link it with --build-id (Kbuild does)");
+    return make_error(Errc::invalid_input, file.string() +
+                                               " has no build id, by which it is known once it is loaded; "
+                                               "link it with --build-id (Kbuild does)");
   }
   TRY(const std::string bytes, read_argument_file(file.string(), kMaxModule));
   ModuleRecord record;
   record.name = info.name;
-  record.path = "usr/lib/modules/" + manifest.kernel_release + "/driverext/" + manifest.driver + "/" + file.filename().string();
+  record.path =
+      "usr/lib/modules/" + manifest.kernel_release + "/driverext/" + manifest.driver + "/" + file.filename().string();
   record.size = bytes.size();
   record.sha256 = to_hex(sha256(as_bytes(bytes)));
   record.build_id = std::move(info.build_id);

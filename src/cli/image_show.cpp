@@ -42,39 +42,23 @@ Result<ImageFile> open_image(const std::string& path) {
   return ImageFile::open(std::move(fd), path);
 }
 
+// The manifest as it is written, and what only the container tells.
 OrderedJson describe(const ImageFile& file, const Manifest& manifest) {
-  OrderedJson modules = OrderedJson::array();
-  for (const ModuleRecord& record : manifest.modules) {
-    modules.push_back({{"name", record.name},
-                       {"path", record.path},
-                       {"size", record.size},
-                       {"sha256", record.sha256},
-                       {"buildId", record.build_id},
-                       {"depends", record.depends}});
-  }
-  return {{"driver", manifest.driver},
-          {"version", manifest.version},
-          {"kind", manifest.kind},
-          {"kernelRelease", manifest.kernel_release},
-          {"vermagic", manifest.vermagic},
-          {"architecture", manifest.architecture},
-          {"os", {{"id", manifest.os_id}, {"versionId", manifest.os_version_id}}},
-          {"license", manifest.license},
-          {"created", manifest.created},
-          {"size", file.size()},
-          {"rootHash", to_hex(file.signature_block().root_hash)},
-          {"partitions",
-           {{"root", {{"offset", file.data().offset}, {"size", file.data().size}}},
-            {"root-verity", {{"offset", file.hash().offset}, {"size", file.hash().size}}},
-            {"root-verity-sig", {{"offset", file.signature().offset}, {"size", file.signature().size}}}}},
-          {"modules", modules}};
+  OrderedJson object = OrderedJson::parse(format_manifest(manifest));
+  const auto range = [](ByteRange part) { return OrderedJson{{"offset", part.offset}, {"size", part.size}}; };
+  object["size"] = file.size();
+  object["rootHash"] = to_hex(file.signature_block().root_hash);
+  object["partitions"] = {
+      {"root", range(file.data())}, {"root-verity", range(file.hash())}, {"root-verity-sig", range(file.signature())}};
+  return object;
 }
 
 void print_table(const ImageFile& file, const Manifest& manifest, const std::string& signature) {
   std::printf("%14s: %s %s (%s)\n", "Driver", manifest.driver.c_str(), manifest.version.c_str(), manifest.kind.c_str());
   std::printf("%14s: %s\n", "Kernel", manifest.kernel_release.c_str());
   std::printf("%14s: %s\n", "Vermagic", manifest.vermagic.c_str());
-  std::printf("%14s: %s %s, %s\n", "OS", manifest.os_id.c_str(), manifest.os_version_id.c_str(), manifest.architecture.c_str());
+  std::printf("%14s: %s %s, %s\n", "OS", manifest.os_id.c_str(), manifest.os_version_id.c_str(),
+              manifest.architecture.c_str());
   std::printf("%14s: %s\n", "License", manifest.license.c_str());
   std::printf("%14s: %s\n", "Size", human_size(file.size()).c_str());
   std::printf("%14s: %s\n", "Root hash", to_hex(file.signature_block().root_hash).c_str());
@@ -113,8 +97,7 @@ Result<int> inspect(const std::string& path, JsonMode mode) {
   TRY(const Manifest manifest, parse_manifest(text).with_context("manifest"));
   const std::string& fingerprint = file.signature_block().certificate_fingerprint;
   if (mode == JsonMode::off) {
-    print_table(file, manifest,
-                fingerprint.empty() ? "none" : "not checked; says certificate " + fingerprint);
+    print_table(file, manifest, fingerprint.empty() ? "none" : "not checked; says certificate " + fingerprint);
     return 0;
   }
   OrderedJson object = describe(file, manifest);
@@ -127,7 +110,8 @@ Result<int> inspect(const std::string& path, JsonMode mode) {
 Result<int> verify(const std::string& path, const std::vector<std::string>& trust, JsonMode mode) {
   TRY(const TrustStore anchors, load_anchors(trust));
   TRY(ImageFile file, open_image(path));
-  TRY(const VerifiedImage image, VerifiedImage::verify(std::move(file), anchors, static_cast<int64_t>(::time(nullptr))));
+  TRY(const VerifiedImage image,
+      VerifiedImage::verify(std::move(file), anchors, static_cast<int64_t>(::time(nullptr))));
   TRY_VOID(image.check_all_data());
   if (mode == JsonMode::off) {
     print_table(image.file(), image.manifest(), "trusted, by " + image.signer().subject);

@@ -44,8 +44,10 @@ int image_sign(int argc, char** argv) {
   std::string output;
   enum : int { kKey = 256, kCertificate, kOutput };
   static constexpr std::array kOptions = {
-      option{"key", required_argument, nullptr, kKey},       option{"certificate", required_argument, nullptr, kCertificate},
-      option{"output", required_argument, nullptr, kOutput}, option{"help", no_argument, nullptr, 'h'},
+      option{"key", required_argument, nullptr, kKey},
+      option{"certificate", required_argument, nullptr, kCertificate},
+      option{"output", required_argument, nullptr, kOutput},
+      option{"help", no_argument, nullptr, 'h'},
       option{nullptr, 0, nullptr, 0},
   };
   for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {

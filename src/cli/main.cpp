@@ -28,9 +28,10 @@ constexpr Verb kVerbs[] = {
 };
 
 void print_help(std::FILE* to) {
-  std::fputs("Usage: driverext VERB [OPTION...]\n"
-             "Kernel drivers for immutable Linux hosts, from signed extension images.\n\n",
-             to);
+  std::fputs(
+      "Usage: driverext VERB [OPTION...]\n"
+      "Kernel drivers for immutable Linux hosts, from signed extension images.\n\n",
+      to);
   for (const Verb& verb : kVerbs) {
     const std::string name = (verb.group.empty() ? "" : std::string(verb.group) + " ") + std::string(verb.name);
     std::fprintf(to, "  %-16s %s\n", name.c_str(), verb.summary);

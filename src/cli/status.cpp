@@ -51,7 +51,8 @@ void print_table(const OrderedJson& status) {
     line("What to do", text(status, "advice"));
   }
   for (const auto& rejected : status.value("rejected", OrderedJson::array())) {
-    line("Refused", text(rejected, "path") + " (" + text(rejected, "reason") + ")");
+    line("Refused", text(rejected, "path") + " (" + text(rejected, "reason") + ")" +
+                        (rejected.value("quarantined", false) ? ", now in /var/lib/driverext/quarantine" : ""));
   }
   const OrderedJson steps = status.value("steps", OrderedJson::array());
   if (steps.empty()) return;
@@ -103,7 +104,8 @@ int status(int argc, char** argv) {
     std::fputs("Nothing was provisioned since this boot. Start it with: systemctl start driverext\n", stderr);
     return static_cast<int>(ExitCode::failed);
   }
-  if (const Result<Json> strict = parse_json(**content, {.max_size = kMaxStatusSize}); !strict) return fail(strict.error());
+  if (const Result<Json> strict = parse_json(**content, {.max_size = kMaxStatusSize}); !strict)
+    return fail(strict.error());
   const OrderedJson parsed = OrderedJson::parse(**content, nullptr, /*allow_exceptions=*/false);
   if (mode == JsonMode::off) {
     print_table(parsed);

@@ -48,8 +48,8 @@ Digest sha256(ByteSpan bytes) {
 std::string to_base64(ByteSpan bytes) {
   std::string text((bytes.size() + 2) / 3 * 4, '\0');
   // EVP_EncodeBlock writes a NUL behind the text: std::string has room for exactly that one.
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                  reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
+                  static_cast<int>(bytes.size()));
   return text;
 }
 
@@ -58,8 +58,8 @@ std::optional<Bytes> from_base64(std::string_view text) {
   size_t padding = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool digit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '+' || c == '/';
+    const bool digit =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
     if (c == '=' && i + 2 >= text.size()) {
       ++padding;
     } else if (!digit || padding != 0) {
@@ -68,8 +68,7 @@ std::optional<Bytes> from_base64(std::string_view text) {
   }
   Bytes bytes(text.size() / 4 * 3);
   const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
+                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (size < 0 || static_cast<size_t>(size) < padding) return std::nullopt;
   bytes.resize(static_cast<size_t>(size) - padding);
   return bytes;

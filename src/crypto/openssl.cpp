@@ -17,9 +17,7 @@ std::string last_error() {
   return text.data();
 }
 
-Bio reader(ByteSpan bytes) {
-  return Bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
-}
+Bio reader(ByteSpan bytes) { return Bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))); }
 
 Bytes take_bytes(BIO* memory) {
   char* data = nullptr;

@@ -42,8 +42,8 @@ std::string SigningKey::fingerprint() const {
   unsigned char* der = nullptr;
   const int size = i2d_X509(parts_->certificate.get(), &der);
   if (size <= 0) return {};
-  std::string text = to_hex(
-      sha256(as_bytes(std::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)))));
+  std::string text =
+      to_hex(sha256(as_bytes(std::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)))));
   OPENSSL_free(der);
   return text;
 }
@@ -56,8 +56,8 @@ std::string SigningKey::certificate_pem() const {
 
 Result<Bytes> SigningKey::sign_detached(ByteSpan content) const {
   const openssl::Bio data = openssl::reader(content);
-  const openssl::Pkcs7 signature(PKCS7_sign(parts_->certificate.get(), parts_->key.get(), nullptr,
-                                            data.get(), PKCS7_DETACHED | PKCS7_NOATTR | PKCS7_BINARY));
+  const openssl::Pkcs7 signature(PKCS7_sign(parts_->certificate.get(), parts_->key.get(), nullptr, data.get(),
+                                            PKCS7_DETACHED | PKCS7_NOATTR | PKCS7_BINARY));
   const openssl::Bio out(BIO_new(BIO_s_mem()));
   if (!signature || i2d_PKCS7_bio(out.get(), signature.get()) != 1) {
     return make_error(Errc::system, "cannot sign: " + openssl::last_error());
@@ -68,8 +68,7 @@ Result<Bytes> SigningKey::sign_detached(ByteSpan content) const {
 Result<Bytes> SigningKey::sign_attached(ByteSpan content) const {
   const openssl::Bio data = openssl::reader(content);
   constexpr unsigned kFlags = CMS_BINARY | CMS_NOSMIMECAP;
-  const openssl::Cms cms(
-      CMS_sign(parts_->certificate.get(), parts_->key.get(), nullptr, data.get(), kFlags));
+  const openssl::Cms cms(CMS_sign(parts_->certificate.get(), parts_->key.get(), nullptr, data.get(), kFlags));
   const openssl::Bio out(BIO_new(BIO_s_mem()));
   if (!cms || i2d_CMS_bio(out.get(), cms.get()) != 1) {
     return make_error(Errc::system, "cannot sign: " + openssl::last_error());

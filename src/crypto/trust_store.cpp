@@ -28,16 +28,14 @@ Signer describe(X509* certificate) {
   const int size = i2d_X509(certificate, &der);
   Signer signer{subject_of(certificate), {}};
   if (size > 0) {
-    signer.fingerprint = to_hex(sha256(as_bytes(
-        std::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)))));
+    signer.fingerprint =
+        to_hex(sha256(as_bytes(std::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)))));
     OPENSSL_free(der);
   }
   return signer;
 }
 
-Error bad_signature(const std::string& what) {
-  return make_error(Errc::untrusted, Reason::signature_invalid, what);
-}
+Error bad_signature(const std::string& what) { return make_error(Errc::untrusted, Reason::signature_invalid, what); }
 
 // Exactly one signer, by a digest that is not broken. A second signer would be checked by nobody.
 Result<CMS_SignerInfo*> only_signer(CMS_ContentInfo* cms) {
@@ -154,8 +152,7 @@ Result<TrustStore> TrustStore::load(const Dir& root, const std::vector<std::stri
   return store;
 }
 
-Result<TrustStore::SignedContent> TrustStore::verify_attached(ByteSpan cms_bytes,
-                                                              const JudgedTime& time) const {
+Result<TrustStore::SignedContent> TrustStore::verify_attached(ByteSpan cms_bytes, const JudgedTime& time) const {
   if (cms_bytes.size() > kMaxCms) return bad_signature("the signed statement is too large");
   const openssl::Bio in = openssl::reader(cms_bytes);
   const openssl::Cms cms(d2i_CMS_bio(in.get(), nullptr));
@@ -168,8 +165,7 @@ Result<TrustStore::SignedContent> TrustStore::verify_attached(ByteSpan cms_bytes
   return SignedContent{std::move(content), std::move(signer)};
 }
 
-Result<Signer> TrustStore::verify_detached(ByteSpan cms_bytes, ByteSpan content,
-                                           const JudgedTime& time) const {
+Result<Signer> TrustStore::verify_detached(ByteSpan cms_bytes, ByteSpan content, const JudgedTime& time) const {
   if (cms_bytes.size() > kMaxCms) return bad_signature("the signature is too large");
   const openssl::Bio in = openssl::reader(cms_bytes);
   const openssl::Cms cms(d2i_CMS_bio(in.get(), nullptr));

@@ -46,8 +46,7 @@ class TrustStore {
   struct SignedContent;
   [[nodiscard]] Result<SignedContent> verify_attached(ByteSpan cms, const JudgedTime& time) const;
   /// Checks a DER CMS or PKCS#7 that signs `content` from outside. Errors as above.
-  [[nodiscard]] Result<Signer> verify_detached(ByteSpan cms, ByteSpan content,
-                                               const JudgedTime& time) const;
+  [[nodiscard]] Result<Signer> verify_detached(ByteSpan cms, ByteSpan content, const JudgedTime& time) const;
 
  private:
   struct Anchors;

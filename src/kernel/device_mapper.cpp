@@ -118,7 +118,8 @@ Result<std::optional<Device>> find(const std::string& name) {
   Device device;
   device.device_number = request.header().dev;
   TRY(const auto table, read_targets(control.get(), name, DM_STATUS_TABLE_FLAG));
-  device.table.type = std::string(table.first.target_type, ::strnlen(table.first.target_type, sizeof(table.first.target_type)));
+  device.table.type =
+      std::string(table.first.target_type, ::strnlen(table.first.target_type, sizeof(table.first.target_type)));
   device.table.sectors = table.first.length;
   device.table.parameters = table.second;
   TRY(const auto status, read_targets(control.get(), name, 0));

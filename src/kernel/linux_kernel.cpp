@@ -26,7 +26,19 @@ std::string number_text(uint64_t device) {
 std::string node_of(uint64_t device) { return "/dev/dm-" + std::to_string(gnu_dev_minor(device)); }
 
 // The table's words, as Documentation/admin-guide/device-mapper/verity.rst numbers them.
-enum TableWord : size_t { kVersion, kDataDevice, kHashDevice, kDataBlockSize, kHashBlockSize, kDataBlocks, kHashStart, kAlgorithm, kRootHash, kSalt, kWords };
+enum TableWord : size_t {
+  kVersion,
+  kDataDevice,
+  kHashDevice,
+  kDataBlockSize,
+  kHashBlockSize,
+  kDataBlocks,
+  kHashStart,
+  kAlgorithm,
+  kRootHash,
+  kSalt,
+  kWords
+};
 
 Result<VerityDevice> describe(const std::string& name, const dm::Device& device) {
   const std::vector<std::string> words = split(device.table.parameters, ' ');

@@ -22,8 +22,8 @@ Result<void> outcome(libmnt_context* context, int code, const std::string& what)
   if (code == 0) return {};
   std::array<char, 256> text{};
   mnt_context_get_excode(context, code, text.data(), text.size());
-  const int error = mnt_context_syscall_called(context) != 0 ? mnt_context_get_syscall_errno(context)
-                                                             : (code < 0 ? -code : EIO);
+  const int error =
+      mnt_context_syscall_called(context) != 0 ? mnt_context_get_syscall_errno(context) : (code < 0 ? -code : EIO);
   Error failure = os_failure(error, what + (text[0] != '\0' ? std::string(" (") + text.data() + ")" : ""));
   if (error == ENODEV) failure.reason = Reason::kernel_feature_missing;  // unknown file system type
   return failure;
@@ -41,7 +41,8 @@ Result<void> mount_filesystem(const MountRequest& request) {
   // No helpers (/sbin/mount.TYPE) and no utab entry: this is a plain kernel mount.
   mnt_context_disable_helpers(context.get(), 1);
   mnt_context_disable_mtab(context.get(), 1);
-  return outcome(context.get(), mnt_context_mount(context.get()), "cannot mount " + request.source + " at " + request.target);
+  return outcome(context.get(), mnt_context_mount(context.get()),
+                 "cannot mount " + request.source + " at " + request.target);
 }
 
 Result<std::optional<MountPoint>> find_mount_point(const std::string& target) {

@@ -13,7 +13,19 @@ namespace driverext {
 enum class Priority : int { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
 
 /// Journal fields, by name: a misspelt one does not compile.
-enum class FieldName { driver, version, step, outcome, reason, detail, root_hash, signer, kernel_release, image, duration_usec };
+enum class FieldName {
+  driver,
+  version,
+  step,
+  outcome,
+  reason,
+  detail,
+  root_hash,
+  signer,
+  kernel_release,
+  image,
+  duration_usec
+};
 /// "DRIVEREXT_ROOT_HASH" and so on.
 std::string_view field_text(FieldName name);
 

@@ -6,14 +6,17 @@
 namespace driverext {
 namespace {
 
-Result<std::vector<const toml::table*>> tables(const toml::table& table, std::string_view key, const std::string& file) {
+Result<std::vector<const toml::table*>> tables(const toml::table& table, std::string_view key,
+                                               const std::string& file) {
   std::vector<const toml::table*> found;
   const toml::node* node = table.get(key);
   if (node == nullptr) return found;
   const toml::array* list = node->as_array();
-  if (list == nullptr) return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a list of tables");
+  if (list == nullptr)
+    return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a list of tables");
   for (const toml::node& element : *list) {
-    if (!element.is_table()) return config_error(file, element.source(), "\"" + std::string(key) + "\" is not a list of tables");
+    if (!element.is_table())
+      return config_error(file, element.source(), "\"" + std::string(key) + "\" is not a list of tables");
     found.push_back(element.as_table());
   }
   return found;
@@ -61,8 +64,9 @@ Result<Definition> read_definition(const Dir& root, const std::string& driver) {
     }
     return definition;
   }
-  return make_error(Errc::invalid_input, Reason::config_invalid,
-                    "there is no driver definition " + driver + ".toml in /etc/driverext/drivers or /usr/lib/driverext/drivers");
+  return make_error(
+      Errc::invalid_input, Reason::config_invalid,
+      "there is no driver definition " + driver + ".toml in /etc/driverext/drivers or /usr/lib/driverext/drivers");
 }
 
 }  // namespace driverext

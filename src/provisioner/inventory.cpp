@@ -18,7 +18,8 @@ Result<VerifiedImage> verify_file(const Dir& root, const std::string& name, cons
   return VerifiedImage::verify(std::move(file), anchors, now);
 }
 
-void add(const Dir& root, Place place, const std::string& name, const TrustStore& anchors, int64_t now, Inventory& out) {
+void add(const Dir& root, Place place, const std::string& name, const TrustStore& anchors, int64_t now,
+         Inventory& out) {
   Result<VerifiedImage> image = verify_file(root, name, anchors, now);
   if (image) {
     out.images.push_back({place, name, *std::move(image)});

@@ -40,7 +40,8 @@ Error nothing_fits(const Facts& facts, const Config& config, const Inventory& in
     Error error = rejected->error;
     error.context.push_back("/" + rejected->name);
     error.code = Errc::untrusted;
-    if (!error.reason || reason_info(*error.reason).outcome != Outcome::untrusted) error.reason = Reason::image_malformed;
+    if (!error.reason || reason_info(*error.reason).outcome != Outcome::untrusted)
+      error.reason = Reason::image_malformed;
     return error;
   }
   const std::string running = "the running kernel is " + facts.kernel_release + " (" + facts.architecture + ")";

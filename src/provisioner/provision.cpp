@@ -38,8 +38,9 @@ Result<Survey> survey(const Host& host, Status& status) {
   TRY(const TrustStore anchors, TrustStore::load(host.root, trust_folders()));
   TRY(found.inventory, take_inventory(host.root, anchors, host.now));
   for (const RejectedImage& rejected : found.inventory.rejected) {
-    status.rejected.push_back({host.root.path_of(rejected.name), std::string(reason_info(reason_of(rejected.error)).code),
-                               rejected.error.message()});
+    status.rejected.push_back({host.root.path_of(rejected.name),
+                               std::string(reason_info(reason_of(rejected.error)).code), rejected.error.message(),
+                               rejected.quarantined});
   }
   found.plan = make_plan(found.facts, found.config, found.inventory);
   return found;
@@ -66,11 +67,18 @@ Status provision(const Host& host, Progress& progress) {
   if (found->plan.image) {
     const KnownImage& known = found->inventory.images[*found->plan.image];
     context.image = &known.image;
-    status.image = ImageStatus{known.image.manifest().version, known.image.root_hash_hex(), known.image.signer().subject,
-                               known.image.signer().fingerprint, host.root.path_of(store_name(known.image))};
+    status.image =
+        ImageStatus{known.image.manifest().version, known.image.root_hash_hex(), known.image.signer().subject,
+                    known.image.signer().fingerprint, host.root.path_of(store_name(known.image))};
   }
   Execution execution = execute(found->plan, context, progress);
   status.steps = std::move(execution.reports);
+  // What import has just moved is told of as it is now.
+  const bool imported = !status.steps.empty() && status.steps.front().kind == StepKind::import &&
+                        status.steps.front().outcome == StepOutcome::done;
+  for (size_t i = 0; imported && i < status.rejected.size(); ++i) {
+    if (found->inventory.rejected[i].name.starts_with(kInbox)) status.rejected[i].quarantined = true;
+  }
   if (execution.failure) {
     conclude(status, *execution.failure);
   } else if (found->plan.problem) {

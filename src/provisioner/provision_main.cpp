@@ -90,8 +90,10 @@ int provision_main(int argc, char** argv) {
   bool dry_run = false;
   enum : int { kDryRun = 256, kRoot, kVersion };
   static constexpr std::array kOptions = {
-      option{"dry-run", no_argument, nullptr, kDryRun}, option{"root", required_argument, nullptr, kRoot},
-      option{"help", no_argument, nullptr, 'h'},        option{"version", no_argument, nullptr, kVersion},
+      option{"dry-run", no_argument, nullptr, kDryRun},
+      option{"root", required_argument, nullptr, kRoot},
+      option{"help", no_argument, nullptr, 'h'},
+      option{"version", no_argument, nullptr, kVersion},
       option{nullptr, 0, nullptr, 0},
   };
   for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {

@@ -8,9 +8,11 @@ Result<State> parse_state(std::string_view text) {
   TRY(const Json object, parse_json(text, {.max_size = kMaxStateSize, .max_depth = 4}));
   TRY_VOID(only_members(object, {"format", "good"}));
   TRY(const uint64_t format, json_number(object, "format"));
-  if (format != 1) return make_error(Errc::unsupported, "state format " + std::to_string(format) + " is newer than this driverext");
+  if (format != 1)
+    return make_error(Errc::unsupported, "state format " + std::to_string(format) + " is newer than this driverext");
   State state;
-  if (!object.contains("good") || !object["good"].is_object()) return make_error(Errc::invalid_input, "\"good\" is not an object");
+  if (!object.contains("good") || !object["good"].is_object())
+    return make_error(Errc::invalid_input, "\"good\" is not an object");
   for (const auto& item : object["good"].items()) {
     TRY_VOID(only_members(item.value(), {"driver", "version", "rootHash"}));
     GoodImage image;

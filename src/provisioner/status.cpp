@@ -31,15 +31,18 @@ OrderedJson status_to_json(const Status& status) {
   }
   object["rejected"] = OrderedJson::array();
   for (const Status::Rejected& rejected : status.rejected) {
-    object["rejected"].push_back({{"path", rejected.path}, {"reason", rejected.reason}, {"message", rejected.message}});
+    object["rejected"].push_back({{"path", rejected.path},
+                                  {"reason", rejected.reason},
+                                  {"message", rejected.message},
+                                  {"quarantined", rejected.quarantined}});
   }
   return object;
 }
 
 Result<void> write_status(const Dir& root, const Status& status) {
   // Error texts can carry bytes of a damaged file: what is not UTF-8 is replaced, never thrown at.
-  return root.write_atomic(kStatusFile, status_to_json(status).dump(2, ' ', false, Json::error_handler_t::replace) + "\n",
-                           0644);
+  return root.write_atomic(kStatusFile,
+                           status_to_json(status).dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0644);
 }
 
 }  // namespace driverext

@@ -33,6 +33,7 @@ struct Status {
     std::string path;
     std::string reason;
     std::string message;
+    bool quarantined = false;
   };
   std::vector<Rejected> rejected;
   uint64_t started_usec = 0;  ///< since the kernel started

@@ -24,7 +24,8 @@ Result<void> only_keys(const toml::table& table, std::initializer_list<std::stri
     if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
       std::string expected;
       for (const std::string_view name : known) expected += (expected.empty() ? "" : ", ") + std::string(name);
-      return config_error(file, key.source(), "unknown key \"" + std::string(key.str()) + "\" (known here: " + expected + ")");
+      return config_error(file, key.source(),
+                          "unknown key \"" + std::string(key.str()) + "\" (known here: " + expected + ")");
     }
   }
   return {};
@@ -34,7 +35,8 @@ Result<std::string> toml_string(const toml::table& table, std::string_view key, 
   const toml::node* node = table.get(key);
   if (node == nullptr) return config_error(file, table.source(), "key \"" + std::string(key) + "\" is missing");
   const auto value = node->value<std::string>();
-  if (!node->is_string() || !value) return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a string");
+  if (!node->is_string() || !value)
+    return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a string");
   return *value;
 }
 

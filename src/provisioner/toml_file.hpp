@@ -18,8 +18,7 @@ namespace driverext {
 /// An absent file is Errc::not_found; text that is no TOML is Reason::config_invalid.
 Result<toml::table> read_toml(const Dir& root, std::string_view name);
 
-Result<void> only_keys(const toml::table& table, std::initializer_list<std::string_view> known,
-                       std::string_view file);
+Result<void> only_keys(const toml::table& table, std::initializer_list<std::string_view> known, std::string_view file);
 Result<std::string> toml_string(const toml::table& table, std::string_view key, std::string_view file);
 /// An absent key is an empty string.
 Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file);

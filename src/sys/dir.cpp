@@ -105,8 +105,7 @@ Result<void> Dir::write_atomic(std::string_view name, std::string_view content, 
   TRY(Parent parent, parent_of(name));
   const std::string temporary = "." + parent.leaf + ".new-" + std::to_string(::getpid());
   ::unlinkat(parent.fd.get(), temporary.c_str(), 0);  // left by a crash of an earlier process
-  UniqueFd fd(::openat(parent.fd.get(), temporary.c_str(),
-                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  UniqueFd fd(::openat(parent.fd.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd) return os_failure(errno, "cannot create a file beside " + path_of(name));
   Undo remove([&] { ::unlinkat(parent.fd.get(), temporary.c_str(), 0); });
   if (::fchmod(fd.get(), mode) != 0) return os_failure(errno, "cannot set mode of " + path_of(name));
@@ -123,8 +122,7 @@ Result<void> Dir::write_atomic(std::string_view name, std::string_view content, 
   return {};
 }
 
-Result<Written> Dir::write_if_changed(std::string_view name, std::string_view content,
-                                      mode_t mode) const {
+Result<Written> Dir::write_if_changed(std::string_view name, std::string_view content, mode_t mode) const {
   TRY(const std::optional<struct stat> before, status(name));
   if (before && S_ISREG(before->st_mode) && (before->st_mode & 07777) == mode &&
       static_cast<uint64_t>(before->st_size) == content.size()) {
@@ -191,8 +189,8 @@ Result<void> Dir::make_dirs(std::string_view name, mode_t mode) const {
 Result<void> Dir::rename(std::string_view from, std::string_view to) const {
   TRY(Parent old_parent, parent_of(from));
   TRY(Parent new_parent, parent_of(to));
-  if (::renameat2(old_parent.fd.get(), old_parent.leaf.c_str(), new_parent.fd.get(),
-                  new_parent.leaf.c_str(), RENAME_NOREPLACE) != 0) {
+  if (::renameat2(old_parent.fd.get(), old_parent.leaf.c_str(), new_parent.fd.get(), new_parent.leaf.c_str(),
+                  RENAME_NOREPLACE) != 0) {
     return os_failure(errno, "cannot move " + path_of(from) + " to " + path_of(to));
   }
   for (const UniqueFd* fd : {&old_parent.fd, &new_parent.fd}) {
@@ -238,23 +236,21 @@ Result<std::string> read_fd(int fd, size_t max_size, std::string_view what) {
     }
     done += static_cast<size_t>(n);
   }
-  return make_error(Errc::invalid_input, std::string(what) + " is larger than the " +
-                                             human_size(max_size) + " that are accepted");
+  return make_error(Errc::invalid_input,
+                    std::string(what) + " is larger than the " + human_size(max_size) + " that are accepted");
 }
 
 Result<void> read_exactly(int fd, std::span<std::byte> into, uint64_t offset, std::string_view what) {
   size_t done = 0;
   while (done < into.size()) {
-    const ssize_t n = ::pread(fd, into.data() + done, into.size() - done,
-                              static_cast<off_t>(offset + done));
+    const ssize_t n = ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
     if (n < 0) {
       if (errno == EINTR) continue;
       return os_failure(errno, "cannot read " + std::string(what));
     }
     if (n == 0) {
-      return make_error(Errc::invalid_input,
-                        std::string(what) + " ends at byte " + std::to_string(offset + done) +
-                            ", before what it says it holds");
+      return make_error(Errc::invalid_input, std::string(what) + " ends at byte " + std::to_string(offset + done) +
+                                                 ", before what it says it holds");
     }
     done += static_cast<size_t>(n);
   }
@@ -264,8 +260,7 @@ Result<void> read_exactly(int fd, std::span<std::byte> into, uint64_t offset, st
 Result<void> write_exactly(int fd, ByteSpan from, uint64_t offset, std::string_view what) {
   size_t done = 0;
   while (done < from.size()) {
-    const ssize_t n = ::pwrite(fd, from.data() + done, from.size() - done,
-                               static_cast<off_t>(offset + done));
+    const ssize_t n = ::pwrite(fd, from.data() + done, from.size() - done, static_cast<off_t>(offset + done));
     if (n < 0) {
       if (errno == EINTR) continue;
       return os_failure(errno, "cannot write " + std::string(what));

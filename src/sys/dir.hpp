@@ -40,14 +40,11 @@ class Dir {
   /// Errors: Errc::invalid_input if the file is larger than `max_size` bytes.
   [[nodiscard]] Result<std::string> read_file(std::string_view name, size_t max_size) const;
   /// As read_file; an absent file is nothing.
-  [[nodiscard]] Result<std::optional<std::string>> read_if_there(std::string_view name,
-                                                                 size_t max_size) const;
+  [[nodiscard]] Result<std::optional<std::string>> read_if_there(std::string_view name, size_t max_size) const;
   /// Temporary file, fsync, rename, fsync of the directory. Parents are made (0755).
-  [[nodiscard]] Result<void> write_atomic(std::string_view name, std::string_view content,
-                                          mode_t mode) const;
+  [[nodiscard]] Result<void> write_atomic(std::string_view name, std::string_view content, mode_t mode) const;
   /// As write_atomic, but a file that already has this content is not touched.
-  [[nodiscard]] Result<Written> write_if_changed(std::string_view name, std::string_view content,
-                                                 mode_t mode) const;
+  [[nodiscard]] Result<Written> write_if_changed(std::string_view name, std::string_view content, mode_t mode) const;
 
   /// Names in a directory, sorted, without "." and ".."; an absent directory has none.
   [[nodiscard]] Result<std::vector<std::string>> list(std::string_view name) const;

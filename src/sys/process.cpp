@@ -38,8 +38,8 @@ Result<std::string> run_program(const std::vector<std::string>& argv,
   environment.push_back(nullptr);
 
   pid_t child = 0;
-  const int error = ::posix_spawnp(&child, argv.front().c_str(), &actions, nullptr, arguments.data(),
-                                   environment.data());
+  const int error =
+      ::posix_spawnp(&child, argv.front().c_str(), &actions, nullptr, arguments.data(), environment.data());
   if (error != 0) return os_failure(error, "cannot run " + argv.front());
   write_end.reset();
 
@@ -59,11 +59,10 @@ Result<std::string> run_program(const std::vector<std::string>& argv,
 
   constexpr size_t kTail = 400;
   const std::string tail = output.size() > kTail ? "..." + output.substr(output.size() - kTail) : output;
-  return make_error(Errc::system,
-                    argv.front() +
-                        (WIFEXITED(status) ? " exited with status " + std::to_string(WEXITSTATUS(status))
-                                           : " was ended by signal " + std::to_string(WTERMSIG(status))) +
-                        (tail.empty() ? "" : ": " + tail));
+  return make_error(Errc::system, argv.front() +
+                                      (WIFEXITED(status) ? " exited with status " + std::to_string(WEXITSTATUS(status))
+                                                         : " was ended by signal " + std::to_string(WTERMSIG(status))) +
+                                      (tail.empty() ? "" : ": " + tail));
 }
 
 }  // namespace driverext

@@ -68,8 +68,8 @@ Result<std::vector<Partition>> parse_gpt(ByteSpan head, uint64_t file_size) {
   if (crc32(zeroed) != load_le<uint32_t>(header, 16)) return malformed("wrong header checksum");
   if (load_le<uint64_t>(header, 24) != 1) return malformed("the header is not where it says it is");
   // UEFI lets the entries lie elsewhere and be more or larger; no tool that makes images does that.
-  if (load_le<uint64_t>(header, 72) != kEntriesOffset / kSectorSize ||
-      load_le<uint32_t>(header, 80) != kEntryCount || load_le<uint32_t>(header, 84) != kEntrySize) {
+  if (load_le<uint64_t>(header, 72) != kEntriesOffset / kSectorSize || load_le<uint32_t>(header, 80) != kEntryCount ||
+      load_le<uint32_t>(header, 84) != kEntrySize) {
     return malformed("entries are not 128 times 128 bytes behind the header");
   }
   const ByteSpan entries = head.subspan(kEntriesOffset, kEntryCount * kEntrySize);
@@ -132,8 +132,7 @@ GptBytes format_gpt(const std::vector<Partition>& partitions, const Guid& disk, 
   Bytes protective(kSectorSize);
   store_le<uint8_t>(protective, 446 + 4, 0xee);  // type: GPT protective
   store_le<uint32_t>(protective, 446 + 8, 1);
-  store_le<uint32_t>(protective, 446 + 12,
-                     static_cast<uint32_t>(std::min<uint64_t>(sectors - 1, 0xffffffff)));
+  store_le<uint32_t>(protective, 446 + 12, static_cast<uint32_t>(std::min<uint64_t>(sectors - 1, 0xffffffff)));
   // CHS fields of a protective MBR: 0x000200 to 0xffffff.
   store_le<uint8_t>(protective, 446 + 2, 0x02);
   store_le<uint16_t>(protective, 446 + 5, 0xffff);

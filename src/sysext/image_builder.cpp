@@ -52,9 +52,15 @@ Result<void> write_tree(const fs::path& tree, const BuildRequest& request) {
     const fs::path target = tree / file.path_in_image;
     fs::create_directories(target.parent_path(), error);
     if (!error) fs::copy_file(file.source, target, error);
-    if (!error) fs::permissions(target, fs::perms(0644), error);
     if (error) return os_failure(error.value(), "cannot copy " + file.source);
   }
+  // Whatever the builder's umask and the sources' modes are, the image is the same.
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(tree, error), end; !error && it != end; it.increment(error)) {
+    fs::permissions(it->path(), fs::perms(it->is_directory(error) ? 0755 : 0644), error);
+    if (error) break;
+  }
+  if (error) return os_failure(error.value(), "cannot prepare " + tree.string());
   return {};
 }
 
@@ -95,8 +101,8 @@ Result<void> write_partition_table(int fd, const Layout& layout, const Architect
        kPartitionReadOnly, "root"},
       {guid_from_text(architecture.root_verity), guid_of(hash.last(16)), layout.hash.offset, layout.hash.size,
        kPartitionReadOnly, "root-verity"},
-      {guid_from_text(architecture.root_verity_signature), guid_of(ByteSpan(signature_id)),
-       layout.signature.offset, layout.signature.size, kPartitionReadOnly, "root-verity-sig"},
+      {guid_from_text(architecture.root_verity_signature), guid_of(ByteSpan(signature_id)), layout.signature.offset,
+       layout.signature.size, kPartitionReadOnly, "root-verity-sig"},
   };
   const GptBytes gpt = format_gpt(partitions, guid_of(ByteSpan(disk_id)), layout.file_size);
   TRY_VOID(write_exactly(fd, gpt.head, 0, path));
@@ -121,8 +127,8 @@ Result<SignatureBlock> make_signature(const Digest& root_hash, std::string manif
 Result<void> write_signature(int fd, ByteRange range, const SignatureBlock& block, const std::string& path) {
   const std::string text = format_signature_block(block);
   if (text.size() >= range.size) {
-    return make_error(Errc::invalid_input, "the signature needs " + human_size(text.size()) +
-                                               ", its partition has " + human_size(range.size));
+    return make_error(Errc::invalid_input, "the signature needs " + human_size(text.size()) + ", its partition has " +
+                                               human_size(range.size));
   }
   Bytes padded(range.size);
   const auto bytes = as_bytes(text);
@@ -142,9 +148,7 @@ class OutputFile {
     return file;
   }
   OutputFile(OutputFile&& other) noexcept
-      : fd_(std::move(other.fd_)),
-        output_(std::move(other.output_)),
-        temporary_(std::exchange(other.temporary_, {})) {}
+      : fd_(std::move(other.fd_)), output_(std::move(other.output_)), temporary_(std::exchange(other.temporary_, {})) {}
   OutputFile& operator=(OutputFile&&) = delete;
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -172,11 +176,11 @@ class OutputFile {
 Result<void> pack_squashfs(const fs::path& tree, const fs::path& output, const BuildRequest& request) {
   const std::string epoch = std::to_string(request.manifest.created);
   // No fragments: every file has blocks of its own, so damage in one does not take others with it.
-  Result<std::string> packed = run_program(
-      {"mksquashfs", tree.string(), output.string(), "-comp", "zstd", "-Xcompression-level",
-       std::to_string(request.zstd_level), "-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs",
-       "-no-fragments", "-no-exports", "-root-mode", "0755"},
-      {"SOURCE_DATE_EPOCH=" + epoch});
+  Result<std::string> packed =
+      run_program({"mksquashfs", tree.string(), output.string(), "-comp", "zstd", "-Xcompression-level",
+                   std::to_string(request.zstd_level), "-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs",
+                   "-no-fragments", "-no-exports", "-root-mode", "0755"},
+                  {"SOURCE_DATE_EPOCH=" + epoch});
   if (!packed) return std::move(packed).error();
   return {};
 }
@@ -189,7 +193,8 @@ Result<BuiltImage> build_image(const BuildRequest& request) {
     return make_error(Errc::invalid_input, "unknown architecture \"" + request.manifest.architecture + "\"");
   }
   std::string scratch = request.output + ".tmp-XXXXXX";
-  if (::mkdtemp(scratch.data()) == nullptr) return os_failure(errno, "cannot make a directory beside " + request.output);
+  if (::mkdtemp(scratch.data()) == nullptr)
+    return os_failure(errno, "cannot make a directory beside " + request.output);
   const Undo remove_scratch([&] {
     std::error_code ignored;
     fs::remove_all(scratch, ignored);

@@ -11,9 +11,7 @@
 namespace driverext {
 namespace {
 
-Error malformed(const std::string& what) {
-  return make_error(Errc::untrusted, Reason::image_malformed, what);
-}
+Error malformed(const std::string& what) { return make_error(Errc::untrusted, Reason::image_malformed, what); }
 
 const Architecture* architecture_of(const Partition& partition) {
   for (const char* name : {"x86-64", "arm64"}) {
@@ -23,11 +21,10 @@ const Architecture* architecture_of(const Partition& partition) {
   return nullptr;
 }
 
-Result<ByteRange> find_range(const std::vector<Partition>& partitions, std::string_view type,
-                             const char* name) {
+Result<ByteRange> find_range(const std::vector<Partition>& partitions, std::string_view type, const char* name) {
   const Guid wanted = guid_from_text(type);
-  const auto it = std::find_if(partitions.begin(), partitions.end(),
-                               [&](const Partition& p) { return p.type == wanted; });
+  const auto it =
+      std::find_if(partitions.begin(), partitions.end(), [&](const Partition& p) { return p.type == wanted; });
   if (it == partitions.end()) return malformed(std::string("there is no ") + name + " partition");
   if (it->offset % kVerityBlock != 0 || it->size % kVerityBlock != 0) {
     return malformed(std::string("the ") + name + " partition is not aligned to 4096 bytes");
@@ -60,8 +57,7 @@ Result<ImageFile> ImageFile::open(UniqueFd fd, std::string path) {
   if (image.architecture_ == nullptr) return malformed("there is no root partition");
   TRY(image.data_, find_range(partitions, image.architecture_->root, "root"));
   TRY(image.hash_, find_range(partitions, image.architecture_->root_verity, "root-verity"));
-  TRY(image.signature_range_,
-      find_range(partitions, image.architecture_->root_verity_signature, "root-verity-sig"));
+  TRY(image.signature_range_, find_range(partitions, image.architecture_->root_verity_signature, "root-verity-sig"));
 
   Bytes superblock(kVerityBlock);
   TRY_VOID(read_exactly(image.fd(), superblock, image.hash_.offset, image.path_));

@@ -19,8 +19,8 @@ Result<void> check_hex(std::string_view what, std::string_view text, size_t digi
 
 // Free text that ends up on terminals: printable ASCII only.
 Result<void> check_printable(std::string_view what, std::string_view text) {
-  const bool fine = text.size() <= 256 &&
-                    std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  const bool fine =
+      text.size() <= 256 && std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
   if (fine) return {};
   return make_error(Errc::invalid_input, std::string(what) + " is longer than 256 or not printable");
 }
@@ -58,8 +58,8 @@ Result<Manifest> parse_manifest(std::string_view text) {
                                  "os", "license", "created", "modules"}));
   TRY(const uint64_t format, json_number(object, "format"));
   if (format != kFormat) {
-    return make_error(Errc::unsupported, "manifest format " + std::to_string(format) +
-                                             " is newer than this driverext; update driverext");
+    return make_error(Errc::unsupported,
+                      "manifest format " + std::to_string(format) + " is newer than this driverext; update driverext");
   }
   Manifest manifest;
   TRY(manifest.driver, json_string(object, "driver"));

@@ -32,12 +32,11 @@ Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& an
   TRY(Statement statement, parse_statement(as_text(signed_statement.content)));
 
   const std::string root_hash = to_hex(block.root_hash);
-  TRY(Signer signer, anchors.verify_detached(block.signature, as_bytes(root_hash),
-                                             [&](ByteSpan) -> Result<int64_t> { return judged_at; })
-                         .with_context("root hash"));
-  const auto mismatch = [](const char* what) {
-    return make_error(Errc::untrusted, Reason::manifest_mismatch, what);
-  };
+  TRY(Signer signer,
+      anchors
+          .verify_detached(block.signature, as_bytes(root_hash), [&](ByteSpan) -> Result<int64_t> { return judged_at; })
+          .with_context("root hash"));
+  const auto mismatch = [](const char* what) { return make_error(Errc::untrusted, Reason::manifest_mismatch, what); };
   if (statement.root_hash != block.root_hash) {
     return mismatch("the signed statement is about another root hash");
   }

@@ -166,8 +166,7 @@ Result<HashArea> build_hash_area(int fd, uint64_t data_offset, const VeritySuper
   BlockHasher hasher(superblock.salt);
   for (size_t level = levels.size(); level-- > 0;) {
     for (uint64_t block = 0; block < levels[level].blocks; ++block) {
-      const Digest digest =
-          hasher(ByteSpan(area.bytes).subspan(tree_offset(levels[level], block), kVerityBlock));
+      const Digest digest = hasher(ByteSpan(area.bytes).subspan(tree_offset(levels[level], block), kVerityBlock));
       if (level == 0) {
         area.root_hash = digest;
       } else {
@@ -178,8 +177,7 @@ Result<HashArea> build_hash_area(int fd, uint64_t data_offset, const VeritySuper
   return area;
 }
 
-Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock,
-                             const Digest& root_hash) {
+Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock, const Digest& root_hash) {
   const std::vector<TreeLevel> levels = tree_levels(superblock.data_blocks);
   if (area.size() < hash_area_size(superblock.data_blocks)) {
     return make_error(Errc::untrusted, Reason::image_malformed, "the hash tree is shorter than its data needs");
@@ -188,11 +186,11 @@ Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock,
   for (size_t level = 0; level < levels.size(); ++level) {
     for (uint64_t block = 0; block < levels[level].blocks; ++block) {
       const Digest digest = hasher(area.subspan(tree_offset(levels[level], block), kVerityBlock));
-      const bool right =
-          level == 0 ? digest == root_hash
-                     : std::equal(digest.begin(), digest.end(),
-                                  area.begin() + static_cast<ptrdiff_t>(tree_offset(levels[level - 1], 0) +
-                                                                        block * sizeof(Digest)));
+      const bool right = level == 0
+                             ? digest == root_hash
+                             : std::equal(digest.begin(), digest.end(),
+                                          area.begin() + static_cast<ptrdiff_t>(tree_offset(levels[level - 1], 0) +
+                                                                                block * sizeof(Digest)));
       if (!right) {
         return make_error(Errc::untrusted, Reason::hash_tree_corrupt,
                           "hash block " + std::to_string(levels[level].first_block + block) +
@@ -203,8 +201,8 @@ Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock,
   return {};
 }
 
-Result<void> check_data_blocks(int fd, uint64_t data_offset, ByteSpan area,
-                               const VeritySuperblock& superblock, const Digest& root_hash) {
+Result<void> check_data_blocks(int fd, uint64_t data_offset, ByteSpan area, const VeritySuperblock& superblock,
+                               const Digest& root_hash) {
   const std::vector<TreeLevel> levels = tree_levels(superblock.data_blocks);
   std::mutex mutex;
   std::optional<uint64_t> first_wrong;

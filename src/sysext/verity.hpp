@@ -46,12 +46,11 @@ Result<HashArea> build_hash_area(int fd, uint64_t data_offset, const VeritySuper
 
 /// Checks every block of the tree against the one above it, and the top against the root hash;
 /// data blocks are not read. `area` is superblock and tree. Errors: Reason::hash_tree_corrupt.
-Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock,
-                             const Digest& root_hash);
+Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock, const Digest& root_hash);
 
 /// Reads all data blocks and compares them with the (checked) tree.
 /// Errors: Reason::data_corrupt with the number of the first wrong block.
-Result<void> check_data_blocks(int fd, uint64_t data_offset, ByteSpan area,
-                               const VeritySuperblock& superblock, const Digest& root_hash);
+Result<void> check_data_blocks(int fd, uint64_t data_offset, ByteSpan area, const VeritySuperblock& superblock,
+                               const Digest& root_hash);
 
 }  // namespace driverext

@@ -46,11 +46,13 @@ class DevicesStep final : public Step {
     if (!node) {
       return make_error(Errc::not_found, Reason::device_missing, "/" + device.node + " is missing");
     }
-    const std::string found = std::to_string(gnu_dev_major(node->st_rdev)) + ":" + std::to_string(gnu_dev_minor(node->st_rdev));
+    const std::string found =
+        std::to_string(gnu_dev_major(node->st_rdev)) + ":" + std::to_string(gnu_dev_minor(node->st_rdev));
     const bool is_node = S_ISCHR(node->st_mode) || S_ISBLK(node->st_mode);
     if (is_node && found == trim(*number)) return {};
-    return make_error(Errc::conflict, Reason::device_missing,
-                      "/" + device.node + " is not device " + std::string(trim(*number)) + " that the driver registered");
+    return make_error(
+        Errc::conflict, Reason::device_missing,
+        "/" + device.node + " is not device " + std::string(trim(*number)) + " that the driver registered");
   }
 
   const StepContext& context_;

@@ -101,16 +101,17 @@ class LoadStep final : public Step {
     loaded_.push_back(record.name);
     TRY(const bool now_there, is_loaded(record));
     if (now_there) return {};
-    return make_error(Errc::internal, Reason::module_load_failed, "module " + record.name + " is gone right after it was loaded");
+    return make_error(Errc::internal, Reason::module_load_failed,
+                      "module " + record.name + " is gone right after it was loaded");
   }
 
   Error failure(const ModuleRecord& record, Error error) {
     // A block that does not match its hash reads as EIO; dm-verity remembers that it met one.
     const Result<std::optional<VerityDevice>> device = context_.kernel.find_verity(verity_name(*context_.image));
     if (device && *device && (*device)->corrupted) {
-      return make_error(Errc::untrusted, Reason::data_corrupt,
-                        "a data block of module " + record.name +
-                            " does not match its signed hash; the kernel refused to read it");
+      return make_error(
+          Errc::untrusted, Reason::data_corrupt,
+          "a data block of module " + record.name + " does not match its signed hash; the kernel refused to read it");
     }
     error.what += explain(error.os_error);
     error.reason = Reason::module_load_failed;
