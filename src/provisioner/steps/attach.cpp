@@ -76,6 +76,9 @@ class AttachStep final : public Step {
   // word of what is missing.
   Result<void> load_support() {
     for (const char* name : {"loop", "dm_verity", kFileSystem}) {
+      // Usually there already; then the module index need not be opened at all.
+      TRY(const auto present, context_.kernel.find_module(name));
+      if (present) continue;
       Result<std::vector<HostModule>> order = context_.host_modules.load_order(name);
       if (!order) {
         order.error().reason = Reason::kernel_feature_missing;
