@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/text.hpp"
+
 namespace driverext {
 
 std::string Error::message() const {
@@ -15,7 +17,7 @@ std::string Error::message() const {
     text += ": ";
     text += std::strerror(os_error);
   }
-  return text;
+  return printable(text);
 }
 
 Error make_error(Errc code, std::string what, Where where) {

@@ -39,7 +39,7 @@ class [[nodiscard]] Error {
   Where where;
   std::optional<Reason> reason;  ///< set where the failure has a name of its own
 
-  /// "context: context: what: strerror", outermost context first.
+  /// "context: context: what: strerror", outermost context first; printable, one line.
   [[nodiscard]] std::string message() const;
 };
 

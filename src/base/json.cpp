@@ -71,6 +71,10 @@ Result<Json> parse_json(std::string_view text, JsonLimits limits) {
     return make_error(Errc::invalid_input, "JSON of " + std::to_string(text.size()) + " bytes; at most " +
                                                std::to_string(limits.max_size) + " are accepted");
   }
+  // nlohmann-json takes a NUL for the end of the text and never looks at what stands behind it.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return make_error(Errc::invalid_input, "not JSON at byte " + std::to_string(nul + 1) + ": NUL");
+  }
   Json value;
   StrictSax sax(value, limits);
   if (!Json::sax_parse(text, &sax)) {

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdio>
 
+#include "base/bytes.hpp"
+
 namespace driverext {
 namespace {
 
@@ -12,7 +14,44 @@ bool is_name_character(char c) {
          std::string_view("._+-~").find(c) != std::string_view::npos;
 }
 
+// Bytes of the UTF-8 character at the start of `text`, if it is well-formed and no C1 control character; else 0.
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  const size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                        : first >= 0xe0 && first <= 0xef ? 3
+                        : first >= 0xf0 && first <= 0xf4 ? 4
+                                                         : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  const bool control = first == 0xc2 && byte(1) < 0xa0;
+  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+  const bool outside = (first == 0xed && byte(1) > 0x9f) || (first == 0xf4 && byte(1) > 0x8f);
+  return control || overlong || outside ? 0 : length;
+}
+
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const auto first = static_cast<unsigned char>(text.front());
+    size_t length = first >= 0x20 && first < 0x7f ? 1 : 0;
+    if (length == 0 && first >= 0x80) length = utf8_length(text);
+    if (length != 0) {
+      out += text.substr(0, length);
+    } else if (first == '\n') {
+      out += ' ';
+    } else {
+      out += "\\x" + to_hex(as_bytes(text.substr(0, 1)));
+    }
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return out;
+}
 
 Result<void> check_name(std::string_view what, std::string_view name) {
   const bool fine = !name.empty() && name.size() <= 128 && name.front() != '.' &&

@@ -17,6 +17,10 @@ Result<void> check_name(std::string_view what, std::string_view name);
 /// A relative path inside an image: components as check_name, no "." or "..", at most 1024 bytes.
 Result<void> check_relative_path(std::string_view what, std::string_view path);
 
+/// For terminals, journals and status lines: line breaks become spaces, other control characters and bytes that are no
+/// UTF-8 become \xNN. What stands in a file or its name cannot move the cursor or fake a line of its own.
+std::string printable(std::string_view text);
+
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 

@@ -14,6 +14,7 @@
 #include "modules/load_order.hpp"
 #include "modules/module_file.hpp"
 #include "sys/dir.hpp"
+#include "sysext/architecture.hpp"
 #include "sysext/image_builder.hpp"
 
 namespace driverext::cli {
@@ -33,7 +34,6 @@ constexpr const char* kHelp =
     "                           what the modules themselves tell is filled in\n"
     "      --key=FILE           sign with this private key (PEM) ...\n"
     "      --certificate=FILE   ... and its certificate; without both the image stays unsigned\n"
-    "      --arch=NAME          x86-64 (default) or arm64\n"
     "      --level=N            zstd level, 1 to 22 (default 15)\n"
     "  -h, --help               show this help\n"
     "\n"
@@ -45,7 +45,6 @@ struct Options {
   std::string manifest;
   std::string key;
   std::string certificate;
-  std::string architecture = "x86-64";
   int level = 15;
   std::string output;
 };
@@ -85,12 +84,15 @@ Result<uint64_t> creation_time(const std::vector<fs::path>& files) {
 Result<void> add_module(const fs::path& file, BuildRequest& request) {
   TRY(ModuleInfo info, read_module_file(file.string()));
   Manifest& manifest = request.manifest;
+  const Architecture* architecture = architecture_of_machine(info.machine);
+  if (architecture == nullptr) return make_error(Errc::unsupported, file.string() + " is for " + info.machine);
   if (manifest.vermagic.empty()) {
+    manifest.architecture = architecture->name;
     manifest.vermagic = info.vermagic;
     manifest.kernel_release = info.kernel_release();
     if (manifest.license.empty()) manifest.license = info.license;
   }
-  if (info.vermagic != manifest.vermagic) {
+  if (info.vermagic != manifest.vermagic || architecture->name != manifest.architecture) {
     return make_error(Errc::invalid_input, file.string() + " is for \"" + info.vermagic +
                                                "\", the modules before it for \"" + manifest.vermagic +
                                                "\"; an image holds modules for one kernel");
@@ -125,7 +127,6 @@ Result<BuildRequest> collect(const Options& options) {
   manifest.driver = std::move(input.driver);
   manifest.version = std::move(input.version);
   manifest.kind = "modules";
-  manifest.architecture = options.architecture;
   manifest.os_id = std::move(input.os_id);
   manifest.os_version_id = std::move(input.os_version_id);
   manifest.license = std::move(input.license);
@@ -161,13 +162,12 @@ Result<int> build(const Options& options) {
 
 int image_build(int argc, char** argv) {
   Options options;
-  enum : int { kModules = 256, kManifest, kKey, kCertificate, kArch, kLevel };
+  enum : int { kModules = 256, kManifest, kKey, kCertificate, kLevel };
   static constexpr std::array kOptions = {
       option{"modules", required_argument, nullptr, kModules},
       option{"manifest", required_argument, nullptr, kManifest},
       option{"key", required_argument, nullptr, kKey},
       option{"certificate", required_argument, nullptr, kCertificate},
-      option{"arch", required_argument, nullptr, kArch},
       option{"level", required_argument, nullptr, kLevel},
       option{"help", no_argument, nullptr, 'h'},
       option{nullptr, 0, nullptr, 0},
@@ -185,9 +185,6 @@ int image_build(int argc, char** argv) {
         break;
       case kCertificate:
         options.certificate = optarg;
-        break;
-      case kArch:
-        options.architecture = optarg;
         break;
       case kLevel: {
         const std::string_view text = optarg;

@@ -73,7 +73,7 @@ void print_table(const ImageFile& file, const Manifest& manifest, const std::str
 Result<TrustStore> load_anchors(const std::vector<std::string>& paths) {
   TrustStore anchors;
   TRY(const Dir root, Dir::open_root("/"));
-  if (paths.empty()) return TrustStore::load(root, {"etc/driverext/trust", "usr/lib/driverext/trust"});
+  if (paths.empty()) return TrustStore::load(root, kTrustFolders);
   for (const std::string& path : paths) {
     Result<Dir> folder = Dir::open_root(path);
     if (!folder) {

@@ -1,5 +1,6 @@
 // driverext: the command for people and publishing pipelines.
 #include <cstdio>
+#include <exception>
 #include <span>
 #include <string_view>
 
@@ -9,7 +10,8 @@
 
 namespace {
 
-using namespace driverext;
+namespace cli = driverext::cli;
+using driverext::ExitCode;
 
 struct Verb {
   std::string_view group;  // empty for verbs of one word
@@ -20,7 +22,7 @@ struct Verb {
 
 constexpr Verb kVerbs[] = {
     {"", "status", cli::status, "show how the driver of this node is doing"},
-    {"", "provision", provision_main, "provision the configured driver now"},
+    {"", "provision", driverext::provision_main, "provision the configured driver now"},
     {"image", "build", cli::image_build, "make an extension image from kernel modules"},
     {"image", "sign", cli::image_sign, "sign an image"},
     {"image", "inspect", cli::image_inspect, "show what an image says it is, without trusting it"},
@@ -41,7 +43,7 @@ void print_help(std::FILE* to) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const std::span arguments(argv, static_cast<size_t>(argc));
   const std::string_view first = argc > 1 ? arguments[1] : "";
   if (first == "--help" || first == "-h") {
@@ -65,4 +67,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "driverext: unknown verb \"%s\"\nTry --help.\n", std::string(first).c_str());
   }
   return static_cast<int>(ExitCode::usage);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "driverext: internal error: %s\n", error.what());
+  return static_cast<int>(ExitCode::failed);
 }

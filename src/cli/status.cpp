@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/text.hpp"
 #include "cli/verb.hpp"
 #include "provisioner/status.hpp"
 #include "sys/dir.hpp"
@@ -22,7 +23,21 @@ constexpr const char* kHelp =
     "\n"
     "Exit code: that of the provision it shows.\n";
 
-std::string text(const OrderedJson& object, const char* name) { return object.value(name, std::string()); }
+// What is absent or of another type shows as empty: the file may be an older or newer one.
+std::string text(const OrderedJson& object, const char* name) {
+  const bool there = object.is_object() && object.contains(name) && object[name].is_string();
+  return there ? printable(object[name].get<std::string>()) : std::string();
+}
+
+uint64_t number(const OrderedJson& object, const char* name) {
+  const bool there = object.is_object() && object.contains(name) && object[name].is_number_unsigned();
+  return there ? object[name].get<uint64_t>() : 0;
+}
+
+OrderedJson list(const OrderedJson& object, const char* name) {
+  const bool there = object.is_object() && object.contains(name) && object[name].is_array();
+  return there ? object[name] : OrderedJson::array();
+}
 
 std::string milliseconds(uint64_t usec) {
   std::array<char, 32> buffer{};
@@ -50,17 +65,19 @@ void print_table(const OrderedJson& status) {
     line("Why", text(status, "message"));
     line("What to do", text(status, "advice"));
   }
-  for (const auto& rejected : status.value("rejected", OrderedJson::array())) {
+  for (const auto& rejected : list(status, "rejected")) {
     line("Refused", text(rejected, "path") + " (" + text(rejected, "reason") + ")" +
-                        (rejected.value("quarantined", false) ? ", now in /var/lib/driverext/quarantine" : ""));
+                        (rejected.is_object() && rejected.contains("quarantined") && rejected["quarantined"] == true
+                             ? ", now in /var/lib/driverext/quarantine"
+                             : ""));
   }
-  const OrderedJson steps = status.value("steps", OrderedJson::array());
+  const OrderedJson steps = list(status, "steps");
   if (steps.empty()) return;
   std::printf("\n  %-9s %-10s %10s %12s  %s\n", "STEP", "RESULT", "TOOK", "BOOT TIME", "WHY");
   for (const auto& step : steps) {
     std::printf("  %-9s %-10s %10s %12s  %s\n", text(step, "step").c_str(), text(step, "result").c_str(),
-                milliseconds(step.value("durationUSec", uint64_t{0})).c_str(),
-                milliseconds(step.value("startedUSec", uint64_t{0})).c_str(), text(step, "message").c_str());
+                milliseconds(number(step, "durationUSec")).c_str(), milliseconds(number(step, "startedUSec")).c_str(),
+                text(step, "message").c_str());
   }
 }
 
@@ -112,7 +129,8 @@ int status(int argc, char** argv) {
   } else {
     print_json(parsed, mode);
   }
-  return parsed.value("exitCode", static_cast<int>(ExitCode::failed));
+  if (!parsed.is_object() || !parsed.contains("exitCode")) return static_cast<int>(ExitCode::failed);
+  return static_cast<int>(number(parsed, "exitCode"));
 }
 
 }  // namespace driverext::cli

@@ -71,6 +71,8 @@ std::optional<Bytes> from_base64(std::string_view text) {
                                    reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (size < 0 || static_cast<size_t>(size) < padding) return std::nullopt;
   bytes.resize(static_cast<size_t>(size) - padding);
+  // The last digit has bits that mean nothing: only one spelling of them is accepted.
+  if (to_base64(bytes) != text) return std::nullopt;
   return bytes;
 }
 

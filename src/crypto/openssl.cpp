@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "crypto/digest.hpp"
+
 namespace driverext::openssl {
 
 std::string last_error() {
@@ -24,6 +26,15 @@ Bytes take_bytes(BIO* memory) {
   const long size = BIO_get_mem_data(memory, &data);
   const auto view = as_bytes(std::string_view(data, static_cast<size_t>(size)));
   return {view.begin(), view.end()};
+}
+
+std::string fingerprint(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate, &der);
+  if (size <= 0) return {};
+  const Digest digest = sha256(as_bytes(std::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size))));
+  OPENSSL_free(der);
+  return to_hex(digest);
 }
 
 }  // namespace driverext::openssl

@@ -41,5 +41,7 @@ std::string last_error();
 /// A read-only BIO over bytes that outlive it.
 Bio reader(ByteSpan bytes);
 Bytes take_bytes(BIO* memory);
+/// SHA-256 of the DER certificate, hex.
+std::string fingerprint(X509* certificate);
 
 }  // namespace driverext::openssl

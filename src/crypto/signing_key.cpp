@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "crypto/digest.hpp"
 #include "crypto/openssl.hpp"
 
 namespace driverext {
@@ -38,15 +37,7 @@ Result<SigningKey> SigningKey::from_pem(std::string_view key_pem, std::string_vi
   return SigningKey(std::move(parts));
 }
 
-std::string SigningKey::fingerprint() const {
-  unsigned char* der = nullptr;
-  const int size = i2d_X509(parts_->certificate.get(), &der);
-  if (size <= 0) return {};
-  std::string text =
-      to_hex(sha256(as_bytes(std::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)))));
-  OPENSSL_free(der);
-  return text;
-}
+std::string SigningKey::fingerprint() const { return openssl::fingerprint(parts_->certificate.get()); }
 
 std::string SigningKey::certificate_pem() const {
   const openssl::Bio out(BIO_new(BIO_s_mem()));

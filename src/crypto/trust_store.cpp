@@ -3,10 +3,10 @@
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 
-#include "crypto/digest.hpp"
 #include "crypto/openssl.hpp"
 
 namespace driverext {
@@ -23,16 +23,18 @@ std::string subject_of(const X509* certificate) {
   return std::string(as_text(openssl::take_bytes(memory.get())));
 }
 
-Signer describe(X509* certificate) {
-  unsigned char* der = nullptr;
-  const int size = i2d_X509(certificate, &der);
-  Signer signer{subject_of(certificate), {}};
-  if (size > 0) {
-    signer.fingerprint =
-        to_hex(sha256(as_bytes(std::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)))));
-    OPENSSL_free(der);
+Signer describe(X509* certificate) { return {subject_of(certificate), openssl::fingerprint(certificate)}; }
+
+// What a certificate says it is for. A publisher's need not say anything; but one that was issued for something else, a
+// web server say, signs no kernel code even if a trust anchor issued it.
+const char* wrong_purpose(X509* certificate) {
+  if ((X509_get_extension_flags(certificate) & EXFLAG_XKUSAGE) != 0 &&
+      (X509_get_extended_key_usage(certificate) & (XKU_CODE_SIGN | XKU_ANYEKU)) == 0) {
+    return "its extended key usage does not include code signing";
   }
-  return signer;
+  // UINT32_MAX: there is no key usage extension.
+  if ((X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0) return "its key usage does not include signatures";
+  return nullptr;
 }
 
 Error bad_signature(const std::string& what) { return make_error(Errc::untrusted, Reason::signature_invalid, what); }
@@ -95,15 +97,19 @@ struct TrustStore::Anchors {
     // An anchor need not be a self-signed root: a publisher's leaf certificate can be one.
     X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_time(parameters, static_cast<time_t>(time));
+    // 112 bits of security: RSA from 2048 bits on, no SHA-1 below the anchor.
+    X509_VERIFY_PARAM_set_auth_level(parameters, 2);
     const int verdict = X509_verify_cert(context.get());
     const int error = X509_STORE_CTX_get_error(context.get());
     sk_X509_pop_free(embedded, X509_free);
     ERR_clear_error();
     Signer signer = describe(certificate);
-    if (verdict == 1) return signer;
+    const char* misuse = verdict == 1 ? wrong_purpose(certificate) : nullptr;
+    if (verdict == 1 && misuse == nullptr) return signer;
     return make_error(Errc::untrusted, Reason::untrusted_signer,
                       "signed by \"" + signer.subject + "\" (SHA-256 " + signer.fingerprint.substr(0, 16) +
-                          "…), which no trust anchor vouches for: " + X509_verify_cert_error_string(error));
+                          "…), which no trust anchor vouches for: " +
+                          (misuse != nullptr ? misuse : X509_verify_cert_error_string(error)));
   }
 };
 

@@ -25,6 +25,9 @@ struct Signer {
 /// image's own creation can be corrected.
 using JudgedTime = std::function<Result<int64_t>(ByteSpan signed_content)>;
 
+/// Where a host keeps its trust anchors, relative to its root.
+inline const std::vector<std::string> kTrustFolders = {"etc/driverext/trust", "usr/lib/driverext/trust"};
+
 class TrustStore {
  public:
   TrustStore();

@@ -72,13 +72,21 @@ Result<std::pair<dm_target_spec, std::string>> read_targets(int control, const s
 
 Result<uint64_t> create(const std::string& name, const Table& table) {
   TRY(const UniqueFd control, open_control());
-  {
+  const auto make = [&] {
     Request request(name);
     std::memcpy(request.header().uuid, name.data(), std::min(name.size(), sizeof(dm_ioctl::uuid) - 1));
-    if (const int error = request.send(control.get(), DM_DEV_CREATE); error != 0) {
-      return os_failure(error, "cannot make device-mapper device " + name);
+    return request.send(control.get(), DM_DEV_CREATE);
+  };
+  int made = make();
+  if (made == EBUSY) {
+    // Left by a process that was killed half-way through here: a device that never got a table.
+    TRY(const std::optional<Device> there, find(name));
+    if (!there) {
+      TRY_VOID(remove(name));
+      made = make();
     }
   }
+  if (made != 0) return os_failure(made, "cannot make device-mapper device " + name);
   Undo remove_again([&] { (void)remove(name); });
 
   Request load(name);
@@ -115,6 +123,7 @@ Result<std::optional<Device>> find(const std::string& name) {
     if (error == ENXIO) return std::optional<Device>();
     return os_failure(error, "cannot look at device-mapper device " + name);
   }
+  if ((request.header().flags & DM_ACTIVE_PRESENT_FLAG) == 0) return std::optional<Device>();
   Device device;
   device.device_number = request.header().dev;
   TRY(const auto table, read_targets(control.get(), name, DM_STATUS_TABLE_FLAG));

@@ -23,7 +23,7 @@ struct Device {
 
 /// Makes a read-only device with this one-target table and lets it run. Removed again on failure.
 Result<uint64_t> create(const std::string& name, const Table& table);
-/// Nothing if there is none of that name.
+/// Nothing if there is none of that name, or one that never got a table.
 Result<std::optional<Device>> find(const std::string& name);
 /// Removed as soon as its last user has gone: udev may be looking at it just now.
 Result<void> remove(const std::string& name);

@@ -1,16 +1,24 @@
 #include "log/journal.hpp"
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace driverext {
 namespace {
 
-// Under systemd, standard error is the journal too: a message must not get there twice.
-bool standard_error_is_journal() { return ::getenv("JOURNAL_STREAM") != nullptr; }
+// Under systemd, standard error is the journal too: a message must not get there twice. The variable alone proves
+// nothing, it is inherited; it names the stream by device and inode (systemd.exec(5)).
+bool standard_error_is_journal() {
+  const char* stream = ::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &info) != 0) return false;
+  return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino) == stream;
+}
 
 void send(Priority priority, const std::string& text, const std::vector<Field>& fields, std::string_view message_id) {
   std::vector<std::string> entries = {"MESSAGE=" + text, "PRIORITY=" + std::to_string(static_cast<int>(priority)),
@@ -18,6 +26,7 @@ void send(Priority priority, const std::string& text, const std::vector<Field>& 
   if (!message_id.empty()) entries.push_back("MESSAGE_ID=" + std::string(message_id));
   for (const Field& field : fields) entries.push_back(std::string(field_text(field.name)) + "=" + field.value);
   std::vector<iovec> vectors;
+  vectors.reserve(entries.size());
   for (std::string& entry : entries) vectors.push_back({entry.data(), entry.size()});
   if (standard_error_is_journal()) {
     (void)::sd_journal_sendv(vectors.data(), static_cast<int>(vectors.size()));

@@ -1,7 +1,6 @@
 #include "modules/module_file.hpp"
 
 #include <elf.h>
-#include <libkmod.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,24 +9,12 @@
 #include "base/bytes.hpp"
 #include "base/text.hpp"
 #include "sys/dir.hpp"
+#include "sys/kmod.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr size_t kMaxModuleSize = size_t{1} << 30;
-
-struct UnrefContext {
-  void operator()(kmod_ctx* context) const { kmod_unref(context); }
-};
-struct UnrefModule {
-  void operator()(kmod_module* module) const { kmod_module_unref(module); }
-};
-struct FreeInfo {
-  void operator()(kmod_list* list) const { kmod_module_info_free_list(list); }
-};
-
-void discard_log(void* /*data*/, int /*priority*/, const char* /*file*/, int /*line*/, const char* /*function*/,
-                 const char* /*format*/, va_list /*arguments*/) {}
 
 // A structure at `offset`, if it lies inside. Copied: nothing says that it is aligned.
 template <class T>
@@ -35,6 +22,12 @@ bool read_at(std::string_view bytes, uint64_t offset, T& out) {
   if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return false;
   std::memcpy(&out, bytes.data() + offset, sizeof(T));
   return true;
+}
+
+// libkmod 30 ends the program on an ELF file whose header names no section of names.
+bool has_section_names(std::string_view elf) {
+  Elf64_Ehdr header{};
+  return read_at(elf, 0, header) && header.e_shstrndx != SHN_UNDEF && header.e_shstrndx < header.e_shnum;
 }
 
 std::string build_id_of_notes(std::string_view notes) {
@@ -56,6 +49,16 @@ std::string build_id_of_notes(std::string_view notes) {
 }  // namespace
 
 std::string ModuleInfo::kernel_release() const { return vermagic.substr(0, vermagic.find(' ')); }
+
+Result<std::string> elf_machine(std::string_view elf) {
+  Elf64_Ehdr header{};
+  if (!read_at(elf, 0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+    return make_error(Errc::invalid_input, "not an ELF file");
+  }
+  if (header.e_machine == EM_X86_64) return std::string("x86_64");
+  if (header.e_machine == EM_AARCH64) return std::string("aarch64");
+  return make_error(Errc::unsupported, "built for a machine that is neither x86_64 nor aarch64");
+}
 
 Result<std::string> elf_build_id(std::string_view elf) {
   Elf64_Ehdr header{};
@@ -80,20 +83,20 @@ Result<std::string> elf_build_id(std::string_view elf) {
 }
 
 Result<ModuleInfo> read_module_file(const std::string& path) {
-  static const char* const kNoConfiguration = nullptr;
-  const std::unique_ptr<kmod_ctx, UnrefContext> context(kmod_new(nullptr, &kNoConfiguration));
-  if (!context) return os_failure(ENOMEM, "cannot start libkmod");
-  kmod_set_log_fn(context.get(), discard_log, nullptr);
-  kmod_module* raw_module = nullptr;
-  if (const int code = kmod_module_new_from_path(context.get(), path.c_str(), &raw_module); code != 0) {
-    return os_failure(-code, "cannot open module " + path);
-  }
-  const std::unique_ptr<kmod_module, UnrefModule> module(raw_module);
+  const Result<Dir> here = Dir::open_root("/");
+  if (!here) return here.error();
+  std::unique_ptr<char, decltype(&::free)> absolute(::realpath(path.c_str(), nullptr), &::free);
+  if (!absolute) return os_failure(errno, "cannot open module " + path);
+  TRY(const std::string bytes, here->read_file(absolute.get(), kMaxModuleSize));
+  if (!has_section_names(bytes)) return make_error(Errc::invalid_input, path + " is not a kernel module");
+
+  TRY(const kmod::Context context, kmod::open(nullptr));
+  TRY(const kmod::Module module, kmod::module_of_file(context, path));
   kmod_list* raw_info = nullptr;
   if (const int code = kmod_module_get_info(module.get(), &raw_info); code < 0) {
     return make_error(Errc::invalid_input, path + " is not a kernel module");
   }
-  const std::unique_ptr<kmod_list, FreeInfo> list(raw_info);
+  const kmod::InfoList list(raw_info);
 
   ModuleInfo info;
   kmod_list* entry = nullptr;
@@ -110,12 +113,8 @@ Result<ModuleInfo> read_module_file(const std::string& path) {
   if (info.name.empty() || info.vermagic.empty()) {
     return make_error(Errc::invalid_input, path + " is not a kernel module: no name or vermagic in it");
   }
-  const Result<Dir> here = Dir::open_root("/");
-  if (!here) return here.error();
-  std::unique_ptr<char, decltype(&::free)> absolute(::realpath(path.c_str(), nullptr), &::free);
-  if (!absolute) return os_failure(errno, "cannot open module " + path);
-  TRY(const std::string bytes, here->read_file(absolute.get(), kMaxModuleSize));
   TRY(info.build_id, elf_build_id(bytes).with_context(path));
+  TRY(info.machine, elf_machine(bytes).with_context(path));
   return info;
 }
 

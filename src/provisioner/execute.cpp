@@ -63,6 +63,7 @@ Execution execute(const Plan& plan, const StepContext& context, Progress& progre
     report.duration_usec = monotonic_usec() - report.started_usec;
     if (outcome) {
       report.outcome = *outcome;
+      if (const std::string remark = steps.back()->remark(); !remark.empty()) report.message += "; but " + remark;
     } else {
       report.message = outcome.error().message();
       execution.failure = std::move(outcome).error();

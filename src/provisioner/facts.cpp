@@ -1,28 +1,35 @@
 #include "provisioner/facts.hpp"
 
+#include <sys/utsname.h>
+
+#include <cerrno>
+
 #include "base/text.hpp"
 #include "sysext/architecture.hpp"
 
 namespace driverext {
 namespace {
 constexpr size_t kMaxFact = 65536;
+
+// As uname -m says it. The file is there since Linux 6.1.
+Result<std::string> machine_of(const Dir& root) {
+  TRY(const std::optional<std::string> text, root.read_if_there("proc/sys/kernel/arch", kMaxFact));
+  if (text) return std::string(trim(*text));
+  utsname names{};
+  if (::uname(&names) != 0) return os_failure(errno, "cannot ask for the machine's architecture");
+  return std::string(names.machine);
 }
+
+}  // namespace
 
 Result<Facts> read_facts(const Dir& root) {
   Facts facts;
   TRY(const std::string release, root.read_file("proc/sys/kernel/osrelease", kMaxFact));
   facts.kernel_release = trim(release);
   TRY_VOID(check_name("kernel release", facts.kernel_release));
-  TRY(const std::string machine, root.read_file("proc/sys/kernel/arch", kMaxFact));
-  const Architecture* architecture = architecture_of_machine(trim(machine));
-  facts.architecture = architecture != nullptr ? architecture->name : trim(machine);
-  for (const char* name : {"etc/os-release", "usr/lib/os-release"}) {
-    TRY(const std::optional<std::string> text, root.read_if_there(name, kMaxFact));
-    if (!text) continue;
-    facts.os_id = env_value(*text, "ID");
-    facts.os_version_id = env_value(*text, "VERSION_ID");
-    break;
-  }
+  TRY(const std::string machine, machine_of(root));
+  const Architecture* architecture = architecture_of_machine(machine);
+  facts.architecture = architecture != nullptr ? architecture->name : machine;
   return facts;
 }
 

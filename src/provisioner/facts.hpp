@@ -10,12 +10,10 @@ namespace driverext {
 
 struct Facts {
   std::string kernel_release;
-  std::string architecture;   ///< as systemd spells it
-  std::string os_id;          ///< os-release ID
-  std::string os_version_id;  ///< os-release VERSION_ID
+  std::string architecture;  ///< as systemd spells it
 };
 
-/// From the root's proc/sys/kernel and os-release.
+/// From the root's proc/sys/kernel.
 Result<Facts> read_facts(const Dir& root);
 
 }  // namespace driverext

@@ -17,7 +17,9 @@ constexpr std::string_view kInbox = "var/lib/driverext/inbox";
 constexpr std::string_view kStore = "var/lib/driverext/store";
 constexpr std::string_view kQuarantine = "var/lib/driverext/quarantine";
 
-enum class Place { inbox, store };
+/// Where a file lies. What was refused once is looked at anew each time: the reason may have been mended since, by a
+/// trust anchor that was placed or a clock that was set.
+enum class Place { inbox, store, quarantine };
 
 struct KnownImage {
   Place place = Place::inbox;
@@ -25,11 +27,12 @@ struct KnownImage {
   VerifiedImage image;
 };
 
-/// A file that was refused, now or at an earlier boot (then it lies in quarantine).
+/// A file that was refused.
 struct RejectedImage {
+  Place place = Place::inbox;
   std::string name;  ///< relative to the root
+  /// Errc::untrusted, or what kept the file from being read at all.
   Error error;
-  bool quarantined = false;
 };
 
 struct Inventory {
@@ -37,15 +40,17 @@ struct Inventory {
   std::vector<RejectedImage> rejected;
 };
 
-/// Opens and verifies every *.raw of inbox and store. One bad image never hides another.
-/// Errors: only if the folders themselves cannot be read.
+/// Opens and verifies every *.raw of store, inbox and quarantine. One bad image never hides another. A file that has
+/// the root hash of one in the store may have been sent to mend it: it is here only if all its data is whole. Errors:
+/// only if the folders themselves cannot be read.
 Result<Inventory> take_inventory(const Dir& root, const TrustStore& anchors, int64_t now);
 
 /// Where an image belongs in the store, relative to the root.
 std::string store_folder(const VerifiedImage& image);
 std::string store_name(const VerifiedImage& image);
 
-/// The note that lies beside a quarantined file, so that the reason outlives the boot.
+/// The note that lies beside a quarantined file for people to find: its name, its text.
+std::string quarantine_note_name(const std::string& image_name);
 std::string quarantine_note(const Error& error);
 
 }  // namespace driverext

@@ -10,17 +10,21 @@ bool fits(const Facts& facts, const Config& config, const Manifest& manifest) {
          manifest.architecture == facts.architecture;
 }
 
-bool better(const VerifiedImage& a, const VerifiedImage& b) {
-  if (a.manifest().created != b.manifest().created) return a.manifest().created > b.manifest().created;
-  return a.root_hash() < b.root_hash();
+bool better(const KnownImage& a, const KnownImage& b) {
+  const Manifest& left = a.image.manifest();
+  const Manifest& right = b.image.manifest();
+  if (left.created != right.created) return left.created > right.created;
+  if (a.image.root_hash() != b.image.root_hash()) return a.image.root_hash() < b.image.root_hash();
+  // One and the same: the copy outside the store has been read whole, and will replace the other.
+  return a.place != Place::store && b.place == Place::store;
 }
 
-// A file refused just now, else one refused at an earlier boot if nothing good ever came after it:
-// what lies in quarantine must not cover up, for years, that an image for a new kernel is missing.
+// A file refused in inbox or store, else one in quarantine if nothing good ever came after it: what lies there must not
+// cover up, for years, that an image for a new kernel is missing.
 const RejectedImage* loudest_rejected(const Inventory& inventory, bool nothing_held) {
   const RejectedImage* quarantined = nullptr;
   for (const RejectedImage& rejected : inventory.rejected) {
-    if (!rejected.quarantined) return &rejected;
+    if (rejected.place != Place::quarantine) return &rejected;
     quarantined = &rejected;
   }
   return nothing_held ? quarantined : nullptr;
@@ -39,9 +43,6 @@ Error nothing_fits(const Facts& facts, const Config& config, const Inventory& in
   if (const RejectedImage* rejected = loudest_rejected(inventory, held.empty())) {
     Error error = rejected->error;
     error.context.push_back("/" + rejected->name);
-    error.code = Errc::untrusted;
-    if (!error.reason || reason_info(*error.reason).outcome != Outcome::untrusted)
-      error.reason = Reason::image_malformed;
     return error;
   }
   const std::string running = "the running kernel is " + facts.kernel_release + " (" + facts.architecture + ")";
@@ -78,9 +79,9 @@ Plan make_plan(const Facts& facts, const Config& config, const Inventory& invent
   Plan plan;
   plan.steps.push_back({StepKind::import, "files in the inbox go to the store, refused ones to quarantine"});
   for (size_t i = 0; i < inventory.images.size(); ++i) {
-    const VerifiedImage& candidate = inventory.images[i].image;
-    if (!fits(facts, config, candidate.manifest())) continue;
-    if (!plan.image || better(candidate, inventory.images[*plan.image].image)) plan.image = i;
+    const KnownImage& candidate = inventory.images[i];
+    if (!fits(facts, config, candidate.image.manifest())) continue;
+    if (!plan.image || better(candidate, inventory.images[*plan.image])) plan.image = i;
   }
   if (!plan.image) {
     plan.problem = nothing_fits(facts, config, inventory);

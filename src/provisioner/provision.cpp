@@ -7,11 +7,6 @@
 namespace driverext {
 namespace {
 
-const std::vector<std::string>& trust_folders() {
-  static const std::vector<std::string> folders = {"etc/driverext/trust", "usr/lib/driverext/trust"};
-  return folders;
-}
-
 // Everything that is looked at before anything is done.
 struct Survey {
   Facts facts;
@@ -35,12 +30,12 @@ Result<Survey> survey(const Host& host, Status& status) {
   TRY(found.config, read_config(host.root));
   status.driver = found.config.driver;
   TRY(found.definition, read_definition(host.root, found.config.driver));
-  TRY(const TrustStore anchors, TrustStore::load(host.root, trust_folders()));
+  TRY(const TrustStore anchors, TrustStore::load(host.root, kTrustFolders));
   TRY(found.inventory, take_inventory(host.root, anchors, host.now));
   for (const RejectedImage& rejected : found.inventory.rejected) {
     status.rejected.push_back({host.root.path_of(rejected.name),
                                std::string(reason_info(reason_of(rejected.error)).code), rejected.error.message(),
-                               rejected.quarantined});
+                               rejected.place == Place::quarantine});
   }
   found.plan = make_plan(found.facts, found.config, found.inventory);
   return found;
@@ -49,6 +44,22 @@ Result<Survey> survey(const Host& host, Status& status) {
 void conclude(Status& status, const Error& error) {
   status.reason = reason_of(error);
   status.message = error.message();
+}
+
+// Import has moved files, or could not: told of is where they are now.
+void tell_where_files_are(const Dir& root, const Survey& found, Status& status) {
+  const auto exists = [&](const std::string& name) {
+    const Result<std::optional<struct stat>> there = root.status(name);
+    return there && *there;
+  };
+  for (size_t i = 0; i < found.inventory.rejected.size(); ++i) {
+    const RejectedImage& rejected = found.inventory.rejected[i];
+    if (rejected.place == Place::inbox && !exists(rejected.name)) status.rejected[i].quarantined = true;
+  }
+  if (!status.image) return;
+  const KnownImage& known = found.inventory.images[*found.plan.image];
+  const std::string stored = store_name(known.image);
+  status.image->path = root.path_of(exists(stored) ? stored : known.name);
 }
 
 }  // namespace
@@ -73,12 +84,7 @@ Status provision(const Host& host, Progress& progress) {
   }
   Execution execution = execute(found->plan, context, progress);
   status.steps = std::move(execution.reports);
-  // What import has just moved is told of as it is now.
-  const bool imported = !status.steps.empty() && status.steps.front().kind == StepKind::import &&
-                        status.steps.front().outcome == StepOutcome::done;
-  for (size_t i = 0; imported && i < status.rejected.size(); ++i) {
-    if (found->inventory.rejected[i].name.starts_with(kInbox)) status.rejected[i].quarantined = true;
-  }
+  tell_where_files_are(host.root, *found, status);
   if (execution.failure) {
     conclude(status, *execution.failure);
   } else if (found->plan.problem) {
@@ -91,15 +97,17 @@ Status provision(const Host& host, Progress& progress) {
   return status;
 }
 
-Result<std::string> describe_plan(const Host& host) {
+Result<PlanText> describe_plan(const Host& host) {
   Status status;
   TRY(const Survey found, survey(host, status));
-  std::string text;
-  for (const PlannedStep& step : found.plan.steps) text += std::string(step_name(step.kind)) + ": " + step.why + "\n";
+  PlanText plan;
+  for (const PlannedStep& step : found.plan.steps)
+    plan.text += std::string(step_name(step.kind)) + ": " + step.why + "\n";
   if (found.plan.problem) {
-    text += std::string(reason_info(reason_of(*found.plan.problem)).code) + ": " + found.plan.problem->message() + "\n";
+    plan.outcome = reason_of(*found.plan.problem);
+    plan.text += std::string(reason_info(plan.outcome).code) + ": " + found.plan.problem->message() + "\n";
   }
-  return text;
+  return plan;
 }
 
 }  // namespace driverext

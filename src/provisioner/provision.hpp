@@ -20,8 +20,12 @@ struct Host {
 /// Runs the pipeline. Never fails as such: every outcome is a Status.
 Status provision(const Host& host, Progress& progress);
 
-/// The plan for this host as text, one line a step; changes nothing.
-Result<std::string> describe_plan(const Host& host);
+/// The plan for this host, one line a step, and what it would end in at best; changes nothing.
+struct PlanText {
+  std::string text;
+  Reason outcome = Reason::provisioned;
+};
+Result<PlanText> describe_plan(const Host& host);
 
 /// The boot service's entry, also `driverext provision`: options, lock, journal, sd_notify, status
 /// file. Returns the exit code.

@@ -76,9 +76,9 @@ std::string unit_status(const Status& status) {
 
 Result<UniqueFd> take_lock(const Dir& root) {
   TRY_VOID(root.make_dirs("run/driverext", 0755));
-  TRY(const auto lock_file, root.write_if_changed("run/driverext/lock", "", 0600));
-  (void)lock_file;
-  TRY(UniqueFd fd, root.open_file("run/driverext/lock", O_RDWR));
+  // The directory itself: of a file made for the purpose, two provisions that start together would each
+  // lock their own.
+  TRY(UniqueFd fd, root.open_file("run/driverext", O_RDONLY | O_DIRECTORY));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, "another provision is running");
   return fd;
 }
@@ -119,7 +119,7 @@ int provision_main(int argc, char** argv) {
     std::fprintf(stderr, "Unexpected argument: %s\nTry --help.\n", argv[optind]);
     return exit_with(ExitCode::usage);
   }
-  if (::geteuid() != 0) {
+  if (::geteuid() != 0 && !dry_run) {
     std::fputs("driverext: loading a driver needs root; run it with sudo\n", stderr);
     return exit_with(ExitCode::not_permitted);
   }
@@ -136,13 +136,13 @@ int provision_main(int argc, char** argv) {
   const Host host{*root, *kernel, *host_modules, static_cast<int64_t>(::time(nullptr))};
 
   if (dry_run) {
-    const Result<std::string> plan = describe_plan(host);
+    const Result<PlanText> plan = describe_plan(host);
     if (!plan) {
       std::fprintf(stderr, "driverext: %s\n", plan.error().message().c_str());
       return exit_with(reason_info(plan.error().reason.value_or(Reason::step_failed)).exit_code);
     }
-    std::fputs(plan->c_str(), stdout);
-    return 0;
+    std::fputs(plan->text.c_str(), stdout);
+    return exit_with(reason_info(plan->outcome).exit_code);
   }
 
   const Result<UniqueFd> lock = take_lock(*root);

@@ -26,6 +26,13 @@ int open_in_root(int dir, const std::string& name, int flags, Links links) {
   return static_cast<int>(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof(how)));
 }
 
+// Makes a new name durable: `folder` is an O_PATH descriptor, which fsync does not take.
+Result<void> sync_directory(int folder, const std::string& what) {
+  const UniqueFd readable(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (readable && ::fsync(readable.get()) == 0) return {};
+  return os_failure(errno, "cannot sync the directory of " + what);
+}
+
 std::string relative(std::string_view name) {
   while (name.starts_with('/')) name.remove_prefix(1);
   return name.empty() ? "." : std::string(name);
@@ -80,7 +87,10 @@ Result<Dir::Parent> Dir::parent_of(std::string_view name) const {
   const std::string folder = slash == std::string::npos ? "." : full.substr(0, slash);
   UniqueFd fd(open_in_root(fd_.get(), folder, O_PATH | O_DIRECTORY, Links::follow));
   if (!fd) return os_failure(errno, "cannot open directory " + path_of(folder));
-  return Parent{std::move(fd), slash == std::string::npos ? full : full.substr(slash + 1)};
+  Parent parent{std::move(fd), slash == std::string::npos ? full : full.substr(slash + 1)};
+  // The last component goes to system calls that know no RESOLVE_IN_ROOT.
+  if (parent.leaf == "..") return make_error(Errc::invalid_input, path_of(name) + " ends in \"..\"");
+  return parent;
 }
 
 Result<std::string> Dir::read_file(std::string_view name, size_t max_size) const {
@@ -115,11 +125,7 @@ Result<void> Dir::write_atomic(std::string_view name, std::string_view content, 
     return os_failure(errno, "cannot replace " + path_of(name));
   }
   remove.commit();
-  UniqueFd folder(::openat(parent.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder || ::fsync(folder.get()) != 0) {
-    return os_failure(errno, "cannot sync the directory of " + path_of(name));
-  }
-  return {};
+  return sync_directory(parent.fd.get(), path_of(name));
 }
 
 Result<Written> Dir::write_if_changed(std::string_view name, std::string_view content, mode_t mode) const {
@@ -179,7 +185,13 @@ Result<void> Dir::make_dirs(std::string_view name, mode_t mode) const {
     if (part.empty() || part == ".") continue;
     so_far += so_far.empty() ? part : "/" + part;
     TRY(Parent parent, parent_of(so_far));
-    if (::mkdirat(parent.fd.get(), parent.leaf.c_str(), mode) != 0 && errno != EEXIST) {
+    if (::mkdirat(parent.fd.get(), parent.leaf.c_str(), mode) == 0) {
+      // Whatever the umask is, as for files.
+      if (::fchmodat(parent.fd.get(), parent.leaf.c_str(), mode, 0) != 0) {
+        return os_failure(errno, "cannot set mode of " + path_of(so_far));
+      }
+      TRY_VOID(sync_directory(parent.fd.get(), path_of(so_far)));
+    } else if (errno != EEXIST) {
       return os_failure(errno, "cannot make directory " + path_of(so_far));
     }
   }
@@ -193,13 +205,8 @@ Result<void> Dir::rename(std::string_view from, std::string_view to) const {
                   RENAME_NOREPLACE) != 0) {
     return os_failure(errno, "cannot move " + path_of(from) + " to " + path_of(to));
   }
-  for (const UniqueFd* fd : {&old_parent.fd, &new_parent.fd}) {
-    UniqueFd folder(::openat(fd->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder || ::fsync(folder.get()) != 0) {
-      return os_failure(errno, "cannot sync the directory of " + path_of(to));
-    }
-  }
-  return {};
+  TRY_VOID(sync_directory(old_parent.fd.get(), path_of(from)));
+  return sync_directory(new_parent.fd.get(), path_of(to));
 }
 
 Result<void> Dir::remove_file(std::string_view name) const {
@@ -254,6 +261,11 @@ Result<void> read_exactly(int fd, std::span<std::byte> into, uint64_t offset, st
     }
     done += static_cast<size_t>(n);
   }
+  return {};
+}
+
+Result<void> sync_file(int fd, std::string_view what) {
+  if (::fsync(fd) != 0) return os_failure(errno, "cannot sync " + std::string(what));
   return {};
 }
 

@@ -70,6 +70,8 @@ class Dir {
 Result<std::string> read_fd(int fd, size_t max_size, std::string_view what);
 /// pread until the span is full. Errors: Errc::invalid_input if the file ends first.
 Result<void> read_exactly(int fd, std::span<std::byte> into, uint64_t offset, std::string_view what);
+/// fsync.
+Result<void> sync_file(int fd, std::string_view what);
 /// pwrite all of it.
 Result<void> write_exactly(int fd, ByteSpan from, uint64_t offset, std::string_view what);
 

@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string_view>
 
 #include "sys/fd.hpp"
 #include "sys/undo.hpp"
@@ -28,13 +30,22 @@ Result<std::string> run_program(const std::vector<std::string>& argv,
   ::posix_spawn_file_actions_adddup2(&actions, write_end.get(), 2);
 
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   std::vector<char*> environment;
+  environment.reserve(added_environment.size() + 1);
   for (const std::string& entry : added_environment) {
     environment.push_back(const_cast<char*>(entry.c_str()));
   }
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  // Of two entries with one name some programs take the first, some the last: ours must be the only one.
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view theirs(*entry);
+    const std::string_view key = theirs.substr(0, theirs.find('=') + 1);
+    const bool replaced = std::any_of(added_environment.begin(), added_environment.end(),
+                                      [&](const std::string& added) { return !key.empty() && added.starts_with(key); });
+    if (!replaced) environment.push_back(*entry);
+  }
   environment.push_back(nullptr);
 
   pid_t child = 0;

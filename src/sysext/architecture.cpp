@@ -14,6 +14,8 @@ constexpr std::array kArchitectures = {
 
 }  // namespace
 
+std::span<const Architecture> all_architectures() { return kArchitectures; }
+
 const Architecture* find_architecture(std::string_view name) {
   for (const Architecture& architecture : kArchitectures) {
     if (architecture.name == name) return &architecture;

@@ -1,6 +1,7 @@
 // Machine architectures and their partition types.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 namespace driverext {
@@ -14,6 +15,7 @@ struct Architecture {
   std::string_view root_verity_signature;
 };
 
+std::span<const Architecture> all_architectures();
 /// Nothing if the name is not one that extensions are made for.
 const Architecture* find_architecture(std::string_view name);
 const Architecture* architecture_of_machine(std::string_view uname_machine);

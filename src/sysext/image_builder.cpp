@@ -71,6 +71,13 @@ Digest derived(std::string_view purpose, ByteSpan input) {
   return hash.finish();
 }
 
+// The salt need only differ between images. Derived from the manifest it keeps builds reproducible, and shows later
+// that a manifest is the one that the image was built with.
+Bytes salt_of(std::string_view manifest_text) {
+  const Digest digest = derived("driverext verity salt", as_bytes(manifest_text));
+  return {digest.begin(), digest.end()};
+}
+
 Guid guid_of(ByteSpan digest_half) { return guid_from_text(to_hex(digest_half.first(16))); }
 
 // Where everything lies in a file that is about to be written.
@@ -225,10 +232,8 @@ Result<BuiltImage> build_image(const BuildRequest& request) {
   }
   TRY_VOID(copy_range(squashfs.get(), 0, out.fd(), layout.data.offset, squashfs_size, request.output));
   VeritySuperblock superblock;
-  // The salt need only differ between images; derived, it keeps builds reproducible.
-  const Digest salt = derived("driverext verity salt", as_bytes(manifest_text));
   const Digest uuid = derived("driverext verity uuid", as_bytes(manifest_text));
-  superblock.salt.assign(salt.begin(), salt.end());
+  superblock.salt = salt_of(manifest_text);
   std::copy_n(uuid.begin(), superblock.uuid.size(), superblock.uuid.begin());
   superblock.data_blocks = layout.data.size / kVerityBlock;
   TRY(const HashArea area, build_hash_area(out.fd(), layout.data.offset, superblock));
@@ -248,7 +253,11 @@ Result<BuiltImage> sign_image(const ImageFile& image, const SigningKey& key, con
   TRY_VOID(check_hash_tree(area, image.verity(), root_hash));
   TRY_VOID(check_data_blocks(image.fd(), image.data().offset, area, image.verity(), root_hash));
   TRY(std::string manifest_text, unverified_manifest_text(image));
-  TRY_VOID(parse_manifest(manifest_text).with_context("manifest"));
+  TRY(const Manifest manifest, parse_manifest(manifest_text).with_context("manifest"));
+  if (image.verity().salt != salt_of(manifest_text) || manifest.architecture != image.architecture().name) {
+    return make_error(Errc::untrusted, Reason::manifest_mismatch,
+                      "the manifest in the signature partition is not the one that the image was built with");
+  }
   TRY(const SignatureBlock block, make_signature(root_hash, std::move(manifest_text), &key));
 
   TRY(OutputFile out, OutputFile::create(output));

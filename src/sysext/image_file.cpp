@@ -14,9 +14,8 @@ namespace {
 Error malformed(const std::string& what) { return make_error(Errc::untrusted, Reason::image_malformed, what); }
 
 const Architecture* architecture_of(const Partition& partition) {
-  for (const char* name : {"x86-64", "arm64"}) {
-    const Architecture* candidate = find_architecture(name);
-    if (partition.type == guid_from_text(candidate->root)) return candidate;
+  for (const Architecture& candidate : all_architectures()) {
+    if (partition.type == guid_from_text(candidate.root)) return &candidate;
   }
   return nullptr;
 }
@@ -35,6 +34,16 @@ Result<ByteRange> find_range(const std::vector<Partition>& partitions, std::stri
 }  // namespace
 
 Result<ImageFile> ImageFile::open(UniqueFd fd, std::string path) {
+  Result<ImageFile> image = read(std::move(fd), std::move(path));
+  // A file that ends before what it says it holds is malformed like any other.
+  if (!image && image.error().code == Errc::invalid_input) {
+    image.error().code = Errc::untrusted;
+    image.error().reason = Reason::image_malformed;
+  }
+  return image;
+}
+
+Result<ImageFile> ImageFile::read(UniqueFd fd, std::string path) {
   ImageFile image;
   image.fd_ = std::move(fd);
   image.path_ = std::move(path);

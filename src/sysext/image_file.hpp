@@ -41,6 +41,7 @@ class ImageFile {
 
  private:
   ImageFile() = default;
+  static Result<ImageFile> read(UniqueFd fd, std::string path);
 
   UniqueFd fd_;
   std::string path_;

@@ -118,7 +118,8 @@ std::string format_manifest(const Manifest& manifest) {
                               {"license", manifest.license},
                               {"created", manifest.created},
                               {"modules", modules}};
-  return object.dump(2) + "\n";
+  // A module's licence can hold any bytes. What is not UTF-8 is replaced here, and refused by parse_manifest.
+  return object.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 Result<ManifestInput> parse_manifest_input(std::string_view text) {

@@ -34,6 +34,9 @@ Result<SignatureBlock> read_members(const Json& object) {
 
   if (!block.manifest.empty()) return malformed("a signed image has a manifest outside its statement");
   TRY(block.certificate_fingerprint, json_string(object, "certificateFingerprint"));
+  if (block.certificate_fingerprint.size() != kHashDigits || !from_hex(block.certificate_fingerprint)) {
+    return malformed("certificateFingerprint is not 64 hex digits");
+  }
   TRY(const std::string statement, json_string(object, "driverext"));
   const auto signature_bytes = from_base64(signature);
   const auto statement_bytes = from_base64(statement);

@@ -19,17 +19,21 @@ Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& an
     return make_error(Errc::untrusted, Reason::no_trust_anchor, "there is no trust anchor to check it against");
   }
 
-  Manifest manifest;
+  Result<Manifest> manifest = make_error(Errc::internal, "the manifest was not read");
   int64_t judged_at = now;
   const auto read_manifest = [&](ByteSpan content) -> Result<int64_t> {
     TRY(const Statement statement, parse_statement(as_text(content)));
-    TRY(manifest, parse_manifest(statement.manifest).with_context("manifest"));
-    judged_at = std::max(now, static_cast<int64_t>(manifest.created));
+    manifest = parse_manifest(statement.manifest);
+    // One that cannot be read moves no clock; it is told only once it is known who signed it.
+    if (manifest) judged_at = std::max(now, static_cast<int64_t>(manifest->created));
     return judged_at;
   };
   TRY(const TrustStore::SignedContent signed_statement,
       anchors.verify_attached(block.statement, read_manifest).with_context("statement"));
   TRY(Statement statement, parse_statement(as_text(signed_statement.content)));
+  if (!manifest) {
+    return make_error(Errc::untrusted, Reason::image_malformed, "manifest: " + manifest.error().message());
+  }
 
   const std::string root_hash = to_hex(block.root_hash);
   TRY(Signer signer,
@@ -46,10 +50,10 @@ Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& an
   if (block.certificate_fingerprint != signer.fingerprint) {
     return mismatch("certificateFingerprint is not that of the signer");
   }
-  if (manifest.architecture != file.architecture().name) {
+  if (manifest->architecture != file.architecture().name) {
     return mismatch("manifest and partition types name different architectures");
   }
-  return VerifiedImage(std::move(file), std::move(manifest), std::move(statement.manifest), std::move(signer));
+  return VerifiedImage(std::move(file), *std::move(manifest), std::move(statement.manifest), std::move(signer));
 }
 
 Result<void> VerifiedImage::check_tree() const {

@@ -15,8 +15,9 @@ namespace {
 constexpr uint64_t kDigestsPerBlock = kVerityBlock / sizeof(Digest);
 constexpr std::string_view kMagic{"verity\0\0", 8};
 constexpr std::string_view kAlgorithm = "sha256";
-// 2^40 blocks are 4 PiB; beyond that the sums below could overflow.
-constexpr uint64_t kMaxDataBlocks = uint64_t{1} << 40;
+// 16 GiB of data, whose tree of 128 MiB is still read into memory: the number is not signed, so it must not be able to
+// ask for more.
+constexpr uint64_t kMaxDataBlocks = uint64_t{1} << 22;
 
 Error malformed(std::string what) {
   return make_error(Errc::untrusted, Reason::image_malformed, "dm-verity superblock: " + std::move(what));

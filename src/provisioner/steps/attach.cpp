@@ -42,7 +42,10 @@ class AttachStep final : public Step {
     if (mounted && (!device_ || mounted->device_number != device_->device_number)) {
       return make_error(Errc::conflict, Reason::mount_conflict, "something else is mounted at " + target_);
     }
-    return mounted ? Probe::satisfied : Probe::needed;
+    if (!mounted) return Probe::needed;
+    // Mounted by a provision that may have been killed before it came to compare.
+    TRY_VOID(compare_manifest());
+    return Probe::satisfied;
   }
 
   Result<void> apply() override {
@@ -68,6 +71,8 @@ class AttachStep final : public Step {
     if (mounted_) attempt(mounted_, context_.kernel.unmount(target_));
     if (opened_) attempt(opened_, context_.kernel.close_verity(name_));
     if (made_folder_) attempt(made_folder_, context_.root.remove_dir(mount_));
+    // Somebody else may use them by now, and they do no harm: a refusal is no failure.
+    for (; !support_.empty(); support_.pop_back()) (void)context_.kernel.unload_module(support_.back());
     return result;
   }
 
@@ -88,10 +93,12 @@ class AttachStep final : public Step {
         TRY(const auto loaded, context_.kernel.find_module(module.name));
         if (loaded) continue;
         Result<void> load = context_.kernel.load_module(module.path, "");
-        if (!load && load.error().os_error != EEXIST) {
+        if (!load && load.error().os_error == EEXIST) continue;  // udev was quicker
+        if (!load) {
           load.error().reason = Reason::kernel_feature_missing;
           return load;
         }
+        support_.push_back(module.name);
       }
     }
     return {};
@@ -130,6 +137,7 @@ class AttachStep final : public Step {
   std::string mount_;
   std::string target_;
   std::optional<VerityDevice> device_;
+  std::vector<std::string> support_;  // modules loaded by this step, in order
   bool opened_ = false;
   bool made_folder_ = false;
   bool mounted_ = false;

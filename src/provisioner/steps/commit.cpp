@@ -1,4 +1,6 @@
 // commit: this image is good for this kernel. Written only if it was not known already.
+#include <utility>
+
 #include "provisioner/state.hpp"
 #include "provisioner/steps/step.hpp"
 
@@ -13,7 +15,10 @@ class CommitStep final : public Step {
   }
 
   Result<Probe> probe() override {
-    TRY(before_, context_.root.read_if_there(kStateFile, kMaxStateSize));
+    Result<std::optional<std::string>> text = context_.root.read_if_there(kStateFile, kMaxStateSize);
+    // Larger than any that is written here: damaged, as one that cannot be parsed.
+    if (!text && text.error().code == Errc::invalid_input) return Probe::needed;
+    TRY(before_, std::move(text));
     if (!before_) return Probe::needed;
     Result<State> state = parse_state(*before_);
     if (!state) return Probe::needed;  // damaged: what it said is lost, the present is known
@@ -23,12 +28,19 @@ class CommitStep final : public Step {
   }
 
   Result<void> apply() override {
+    began_ = true;
     state_.good[context_.facts.kernel_release] = wanted_;
     return context_.root.write_atomic(kStateFile, format_state(state_), 0644);
   }
 
   Result<void> undo() override {
-    if (before_) return context_.root.write_atomic(kStateFile, *before_, 0644);
+    // Nothing is known of what was there if the probe failed.
+    if (!std::exchange(began_, false)) return {};
+    if (before_) {
+      TRY(const Written written, context_.root.write_if_changed(kStateFile, *before_, 0644));
+      (void)written;  // a write that failed has mostly left the old file as it was
+      return {};
+    }
     return context_.root.remove_file(kStateFile);
   }
 
@@ -37,6 +49,7 @@ class CommitStep final : public Step {
   GoodImage wanted_;
   State state_;
   std::optional<std::string> before_;
+  bool began_ = false;
 };
 
 }  // namespace

@@ -1,11 +1,14 @@
-// import: verified files move from the inbox to the store, refused ones to quarantine.
+// import: verified files move to the store, refused ones from the inbox to quarantine.
+#include <algorithm>
+
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
 namespace {
 
-bool waits_in_inbox(const RejectedImage& rejected) {
-  return !rejected.quarantined && rejected.name.starts_with(kInbox);
+// Moved aside is what is wrong in itself. A file that merely could not be read stays where it is.
+bool belongs_in_quarantine(const RejectedImage& rejected) {
+  return rejected.place == Place::inbox && rejected.error.code == Errc::untrusted;
 }
 
 class ImportStep final : public Step {
@@ -13,46 +16,60 @@ class ImportStep final : public Step {
   explicit ImportStep(const StepContext& context) : context_(context) {}
 
   Result<Probe> probe() override {
-    for (const KnownImage& known : context_.inventory.images) {
-      if (known.place == Place::inbox) return Probe::needed;
-    }
-    for (const RejectedImage& rejected : context_.inventory.rejected) {
-      if (waits_in_inbox(rejected)) return Probe::needed;
-    }
-    return Probe::satisfied;
+    const Inventory& inventory = context_.inventory;
+    const bool needed = std::any_of(inventory.images.begin(), inventory.images.end(),
+                                    [](const KnownImage& known) { return known.place != Place::store; }) ||
+                        std::any_of(inventory.rejected.begin(), inventory.rejected.end(), belongs_in_quarantine);
+    return needed ? Probe::needed : Probe::satisfied;
   }
 
+  // A file that cannot be moved holds nothing up: what was verified is used from where it lies, what was refused is not
+  // used anywhere.
   Result<void> apply() override {
     for (const KnownImage& known : context_.inventory.images) {
-      if (known.place == Place::inbox) TRY_VOID(keep(known));
+      if (known.place != Place::store) note(keep(known));
     }
     for (const RejectedImage& rejected : context_.inventory.rejected) {
-      if (waits_in_inbox(rejected)) TRY_VOID(quarantine(rejected));
+      if (belongs_in_quarantine(rejected)) note(quarantine(rejected));
     }
     return {};
   }
 
-  // What was imported is verified and where it belongs; a later step's failure is no reason to
-  // put it back among the unverified.
+  // What was imported is verified and where it belongs; a later step's failure is no reason to put it back among the
+  // unverified.
   Result<void> undo() override { return {}; }
   [[nodiscard]] bool stays_after_failure() const override { return true; }
+  [[nodiscard]] std::string remark() const override { return remark_; }
 
  private:
+  void note(const Result<void>& result) {
+    if (!result) remark_ += (remark_.empty() ? "" : "; ") + result.error().message();
+  }
+
   Result<void> keep(const KnownImage& known) {
     const std::string target = store_name(known.image);
-    TRY(const auto there, context_.root.status(target));
-    if (there) return context_.root.remove_file(known.name);  // the same root hash is there already
     TRY_VOID(context_.root.make_dirs(store_folder(known.image), 0755));
-    return context_.root.rename(known.name, target);
+    // On disk before it has its name there: after a power cut the store holds whole files only.
+    TRY_VOID(sync_file(known.image.file().fd(), context_.root.path_of(known.name)));
+    TRY(const auto there, context_.root.status(target));
+    // The inventory has found this one whole; the one in the store need not be.
+    if (there) TRY_VOID(context_.root.remove_file(target));
+    TRY_VOID(context_.root.rename(known.name, target));
+    if (known.place == Place::quarantine) return context_.root.remove_file(quarantine_note_name(known.name));
+    return {};
   }
 
   Result<void> quarantine(const RejectedImage& rejected) {
     TRY_VOID(context_.root.make_dirs(kQuarantine, 0700));
     const std::string leaf = rejected.name.substr(kInbox.size() + 1);
-    TRY(const std::string target, free_name(leaf.substr(0, leaf.size() - 4)));
+    // Room for ".999.raw.reason.json" and what a temporary file adds: a file name has 255 bytes at most.
+    constexpr size_t kMaxStem = 200;
+    TRY(const std::string target, free_name(leaf.substr(0, std::min(leaf.size() - 4, kMaxStem))));
     // The note first: a file in quarantine without one would have no reason to give.
-    TRY_VOID(context_.root.write_atomic(target + ".reason.json", quarantine_note(rejected.error), 0644));
-    return context_.root.rename(rejected.name, target);
+    TRY_VOID(context_.root.write_atomic(quarantine_note_name(target), quarantine_note(rejected.error), 0644));
+    Result<void> moved = context_.root.rename(rejected.name, target);
+    if (!moved) (void)context_.root.remove_file(quarantine_note_name(target));
+    return moved;
   }
 
   Result<std::string> free_name(const std::string& stem) {
@@ -66,6 +83,7 @@ class ImportStep final : public Step {
   }
 
   const StepContext& context_;
+  std::string remark_;
 };
 
 }  // namespace

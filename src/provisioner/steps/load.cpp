@@ -28,6 +28,13 @@ class LoadStep final : public Step {
   explicit LoadStep(const StepContext& context) : context_(context) {}
 
   Result<Probe> probe() override {
+    for (const DefinedModule& module : context_.definition.modules) {
+      if (!holds(module.name)) {
+        return make_error(Errc::incompatible, Reason::config_invalid,
+                          "the definition of " + context_.definition.name + " names module " + module.name +
+                              ", which the image does not hold");
+      }
+    }
     Probe found = Probe::satisfied;
     for (const ModuleRecord& record : manifest().modules) {
       TRY(const bool there, is_loaded(record));
@@ -61,6 +68,11 @@ class LoadStep final : public Step {
   [[nodiscard]] const ModuleRecord& record_of(const std::string& name) const {
     return *std::find_if(manifest().modules.begin(), manifest().modules.end(),
                          [&](const ModuleRecord& record) { return record.name == name; });
+  }
+
+  [[nodiscard]] bool holds(const std::string& name) const {
+    return std::any_of(manifest().modules.begin(), manifest().modules.end(),
+                       [&](const ModuleRecord& record) { return record.name == name; });
   }
 
   // True if the loaded module of that name is the one in the image.
@@ -97,8 +109,9 @@ class LoadStep final : public Step {
                                       [&](const DefinedModule& module) { return module.name == record.name; });
     const std::string parameters = defined != context_.definition.modules.end() ? defined->parameters : "";
     Result<void> load = context_.kernel.load_module(path, parameters);
-    if (!load) return failure(record, std::move(load).error());
-    loaded_.push_back(record.name);
+    const bool raced = !load && load.error().os_error == EEXIST;  // somebody was quicker: with this one?
+    if (!load && !raced) return failure(record, std::move(load).error());
+    if (!raced) loaded_.push_back(record.name);
     TRY(const bool now_there, is_loaded(record));
     if (now_there) return {};
     return make_error(Errc::internal, Reason::module_load_failed,

@@ -43,6 +43,8 @@ class Step {
   virtual Result<void> undo() = 0;
   /// A step whose result is right whatever happens after it is not undone.
   [[nodiscard]] virtual bool stays_after_failure() const { return false; }
+  /// What else a person should know of how it went; mostly nothing.
+  [[nodiscard]] virtual std::string remark() const { return {}; }
 };
 
 std::unique_ptr<Step> make_import_step(const StepContext& context);
