@@ -19,8 +19,8 @@ constexpr std::array kReasons = {
                ExitCode::untrusted, "The image carries no signature.", "Sign it with: driverext image sign"},
     ReasonInfo{Reason::untrusted_signer, "untrusted-signer", "e6f5dc02bd8f4297a166a23440fc726d", Outcome::untrusted,
                ExitCode::untrusted, "The image is signed, but not by a trust anchor of this node.",
-               "If the signer should be trusted, place its certificate in /etc/driverext/trust; if not, find out who "
-               "put the image here."},
+               "If the signer should be trusted, place its valid certificate in /etc/driverext/trust and run: "
+               "systemctl restart driverext; if not, find out who put the image here."},
     ReasonInfo{Reason::signature_invalid, "signature-invalid", "339a1047ffb04d0892f217056a088aa1", Outcome::untrusted,
                ExitCode::untrusted, "A signature in the image does not match what it signs.",
                "The image was altered or damaged; fetch it again from its publisher."},
@@ -39,9 +39,10 @@ constexpr std::array kReasons = {
     ReasonInfo{Reason::data_corrupt, "data-corrupt", "02113a66e8e2413f8ba6d6248f8f33b1", Outcome::untrusted,
                ExitCode::untrusted, "A data block of the image does not match its signed hash.",
                "The image was altered or the disk is failing; fetch the image again and check the disk."},
-    ReasonInfo{Reason::no_trust_anchor, "no-trust-anchor", "bd39dd125926403ab870cab4763158e9", Outcome::untrusted,
-               ExitCode::untrusted, "The node has no trust anchor, so no image can be trusted.",
-               "Place the publisher's certificate (PEM, *.crt) in /etc/driverext/trust"},
+    ReasonInfo{
+        Reason::no_trust_anchor, "no-trust-anchor", "bd39dd125926403ab870cab4763158e9", Outcome::untrusted,
+        ExitCode::untrusted, "The node has no trust anchor, so no image can be trusted.",
+        "Place the publisher's certificate (PEM, *.crt) in /etc/driverext/trust and run: systemctl restart driverext"},
     ReasonInfo{Reason::config_invalid, "config-invalid", "60a1943315a94eda99212c0df911d542", Outcome::degraded,
                ExitCode::bad_configuration, "The configuration cannot be used.",
                "Correct the named file and run: systemctl restart driverext"},
@@ -67,7 +68,7 @@ constexpr std::array kReasons = {
     ReasonInfo{Reason::not_permitted, "not-permitted", "dde8e12462d24a6183522a1bd9113a90", Outcome::degraded,
                ExitCode::not_permitted, "driverext may not do this as the present user.", "Run it as root."},
     ReasonInfo{Reason::step_failed, "step-failed", "1a7e2079964c40ea8b80b075437d665d", Outcome::degraded,
-               ExitCode::failed, "A step of the provision failed; what it had done was undone.",
+               ExitCode::failed, "A step of the provision failed, or the host could not be looked at.",
                "See the error text; once mended, run: systemctl restart driverext"},
 };
 
