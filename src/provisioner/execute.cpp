@@ -80,8 +80,8 @@ Execution execute(const Plan& plan, const StepContext& context, Progress& progre
     if (report.outcome == StepOutcome::satisfied || steps[i]->stays_after_failure()) continue;
     const Result<void> undone = steps[i]->undo();
     if (!undone) {
-      execution.failure->context.push_back("and undoing " + std::string(step_name(report.kind)) + " failed (" +
-                                           undone.error().message() + ")");
+      execution.failure->what +=
+          "; and undoing " + std::string(step_name(report.kind)) + " failed (" + undone.error().message() + ")";
     } else if (report.outcome == StepOutcome::done) {
       report.outcome = StepOutcome::undone;
       progress.step_ended(report);

@@ -14,13 +14,6 @@ Error config_error(std::string_view file, const toml::source_region& where, std:
 
 Result<toml::table> read_toml(const Dir& root, std::string_view name) {
   TRY(const std::string text, root.read_file(name, kMaxConfigSize));
-  // toml++ 3.3 ends the program on a NUL where it looks for a key; TOML allows none anywhere.
-  if (const size_t nul = text.find('\0'); nul != std::string::npos) {
-    toml::source_region where;
-    where.begin.line =
-        static_cast<toml::source_index>(1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(nul), '\n'));
-    return config_error(root.path_of(name), where, "a NUL byte is not allowed here");
-  }
   toml::parse_result parsed = toml::parse(text);
   if (!parsed) return config_error(root.path_of(name), parsed.error().source(), parsed.error().description());
   return std::move(parsed).table();

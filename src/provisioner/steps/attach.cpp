@@ -126,6 +126,7 @@ class AttachStep final : public Step {
     if (!text && text.error().os_error == EIO) {
       return make_error(Errc::untrusted, Reason::data_corrupt, "a block of the manifest does not match its hash");
     }
+    if (!text && text.error().code == Errc::system) return std::move(text).error();
     if (!text || *text != context_.image->manifest_text()) {
       return make_error(Errc::untrusted, Reason::manifest_mismatch, "the manifest in the image is not the signed one");
     }

@@ -21,6 +21,8 @@ class CommitStep final : public Step {
     TRY(before_, std::move(text));
     if (!before_) return Probe::needed;
     Result<State> state = parse_state(*before_);
+    // Written by a newer driverext, which will want it back: left as it is.
+    if (!state && state.error().code == Errc::unsupported) return Probe::satisfied;
     if (!state) return Probe::needed;  // damaged: what it said is lost, the present is known
     state_ = *std::move(state);
     const auto known = state_.good.find(context_.facts.kernel_release);

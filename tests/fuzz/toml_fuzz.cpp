@@ -1,0 +1,56 @@
+// Configuration and driver definition, read as the files that they are.
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "provisioner/config.hpp"
+#include "provisioner/definition.hpp"
+#include "target.hpp"
+
+namespace driverext::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Root {
+ public:
+  Root() {
+    std::string path = (fs::temp_directory_path() / "driverext-fuzz-XXXXXX").string();
+    require(::mkdtemp(path.data()) != nullptr);
+    path_ = path;
+    fs::create_directories(path_ / "etc/driverext/drivers");
+    fs::create_directories(path_ / "usr/lib/driverext");
+    // One file under both names.
+    fs::create_symlink("../driverext.toml", path_ / "etc/driverext/drivers/cam.toml");
+  }
+  Root(const Root&) = delete;
+  Root& operator=(const Root&) = delete;
+  ~Root() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+void run(std::string_view input) {
+  static const Root root;
+  static const Result<Dir> dir = Dir::open_root(root.path().string());
+  std::ofstream(root.path() / kConfigFile, std::ios::binary | std::ios::trunc) << input;
+  const auto config = read_config(*dir);
+  if (config) require(!config->driver.empty() && config->driver.find('/') == std::string::npos);
+  if (!config) require(!config.error().message().empty());
+  const auto definition = read_definition(*dir, "cam");
+  if (definition) require(definition->name == "cam" && !definition->modules.empty());
+}
+
+std::vector<std::string> seeds() { return {}; }
+
+}  // namespace
+}  // namespace driverext::fuzz
+
+FUZZ_TARGET(toml, driverext::fuzz::run, driverext::fuzz::seeds)

@@ -1,0 +1,253 @@
+#include "fake_kernel.hpp"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <sstream>
+
+#include "base/text.hpp"
+#include "sysext/verity.hpp"
+#include "temp_dir.hpp"
+
+namespace driverext::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kDeviceMapperMajor = 253;
+
+bool is_region_of(int fd, uint64_t offset, uint64_t size) {
+  struct stat info {};
+  const auto file_size = ::fstat(fd, &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
+  return offset % 512 == 0 && size != 0 && offset <= file_size && size <= file_size - offset;
+}
+
+std::string node_of(uint64_t number) { return "/dev/dm-" + std::to_string(gnu_dev_minor(number)); }
+
+}  // namespace
+
+std::string to_text(const KernelState& state) {
+  std::ostringstream text;
+  text << state.loops << " loop devices\n";
+  for (const auto& [name, device] : state.devices) text << "device " << name << " over " << device.root_hash << '\n';
+  for (const auto& [target, mount] : state.mounts) text << "mount " << mount.source << " at " << target << '\n';
+  for (const auto& [name, build_id] : state.modules) text << "module " << name << ' ' << build_id << '\n';
+  return text.str();
+}
+
+void FakeKernel::add_image(const std::string& root_hash, std::map<std::string, std::string> files) {
+  images_[root_hash] = std::move(files);
+}
+
+void FakeKernel::add_module_file(FakeModuleFile file) {
+  const std::string name = file.name;
+  module_files_[name] = std::move(file);
+}
+
+void FakeKernel::place_device(const std::string& name, const std::string& root_hash) {
+  state_.devices[name] = {gnu_dev_makedev(kDeviceMapperMajor, static_cast<unsigned>(next_device_++)), root_hash};
+  state_.loops += 2;
+}
+
+void FakeKernel::place_mount(const std::string& target) { state_.mounts[target] = {"tmpfs", gnu_dev_makedev(0, 99)}; }
+
+void FakeKernel::place_module(const std::string& name, const std::string& build_id) {
+  state_.modules[module_name_form(name)] = build_id;
+}
+
+void FakeKernel::fail_call(int n, int os_error) { failing_call_ = {side_effects_ + n, os_error}; }
+void FakeKernel::fail_question(int n, int os_error) { failing_question_ = {questions_ + n, os_error}; }
+
+void FakeKernel::forget_calls() {
+  calls_.clear();
+  side_effects_ = 0;
+  questions_ = 0;
+  failing_call_ = {};
+  failing_question_ = {};
+}
+
+Result<void> FakeKernel::side_effect(const std::string& call) {
+  calls_.push_back(call);
+  if (++side_effects_ == failing_call_.at) return os_failure(failing_call_.os_error, "made to fail: " + call);
+  return {};
+}
+
+Result<void> FakeKernel::question() {
+  if (++questions_ == failing_question_.at) return os_failure(failing_question_.os_error, "question made to fail");
+  return {};
+}
+
+bool FakeKernel::has(const std::string& feature) const {
+  return built_in_.contains(feature) || state_.modules.contains(feature);
+}
+
+VerityDevice FakeKernel::describe(const std::string& name) const {
+  const KernelState::Device& device = state_.devices.at(name);
+  VerityDevice verity;
+  verity.node = node_of(device.number);
+  verity.device_number = device.number;
+  verity.root_hash = device.root_hash;
+  verity.corrupted = corrupted_.contains(name);
+  return verity;
+}
+
+Result<VerityDevice> FakeKernel::open_verity(const VerityRequest& request) {
+  TRY_VOID(side_effect("open_verity " + request.name));
+  if (!has("loop")) return os_failure(ENOENT, "cannot open /dev/loop-control");
+  if (!has("dm_verity")) return os_failure(EINVAL, "the kernel refused the dm-verity table of " + request.name);
+  if (state_.devices.contains(request.name))
+    return os_failure(EBUSY, "cannot make device-mapper device " + request.name);
+  Bytes superblock(kVerityBlock);
+  if (!is_region_of(request.fd, request.data_offset, request.data_size) ||
+      !is_region_of(request.fd, request.hash_offset, request.hash_size) ||
+      !read_exactly(request.fd, superblock, request.hash_offset, "superblock") ||
+      !parse_verity_superblock(superblock) || request.root_hash.size() != 2 * sizeof(Digest)) {
+    return os_failure(EINVAL, "the kernel refused the dm-verity table of " + request.name);
+  }
+  place_device(request.name, request.root_hash);
+  return describe(request.name);
+}
+
+Result<std::optional<VerityDevice>> FakeKernel::find_verity(const std::string& name) {
+  TRY_VOID(question());
+  if (!state_.devices.contains(name)) return std::optional<VerityDevice>();
+  return std::optional(describe(name));
+}
+
+Result<void> FakeKernel::close_verity(const std::string& name) {
+  TRY_VOID(side_effect("close_verity " + name));
+  const auto device = state_.devices.find(name);
+  if (device == state_.devices.end()) return os_failure(ENXIO, "no device-mapper device " + name);
+  for (const auto& [target, mount] : state_.mounts) {
+    if (mount.number == device->second.number) return os_failure(EBUSY, name + " is mounted at " + target);
+  }
+  state_.devices.erase(device);
+  state_.loops -= 2;
+  return {};
+}
+
+Result<void> FakeKernel::read_first_block(const VerityDevice& device) {
+  TRY_VOID(question());
+  for (const auto& [name, known] : state_.devices) {
+    if (known.number != device.device_number) continue;
+    if (corruption_ != Corruption::first_block) return {};
+    corrupted_.insert(name);
+    return make_error(Errc::untrusted, Reason::data_corrupt, "the first data block does not match its hash");
+  }
+  return os_failure(ENXIO, "cannot open " + device.node);
+}
+
+Result<void> FakeKernel::mount(const MountRequest& request) {
+  TRY_VOID(side_effect("mount " + request.target));
+  if (!has(request.type)) return os_failure(ENODEV, "unknown file system type " + request.type);
+  if (!fs::is_directory(request.target)) return os_failure(ENOENT, "no mount point " + request.target);
+  if (state_.mounts.contains(request.target)) return os_failure(EBUSY, request.target + " is mounted upon");
+  for (const auto& [name, device] : state_.devices) {
+    if (node_of(device.number) != request.source) continue;
+    const auto image = images_.find(device.root_hash);
+    if (image == images_.end()) return os_failure(EINVAL, "no file system on " + request.source);
+    for (const auto& [path, text] : image->second) write_file(request.target + "/" + path, text, 0444);
+    state_.mounts[request.target] = {request.source, device.number};
+    return {};
+  }
+  return os_failure(ENOENT, "no device " + request.source);
+}
+
+Result<std::optional<MountPoint>> FakeKernel::find_mount(const std::string& target) {
+  TRY_VOID(question());
+  const auto mount = state_.mounts.find(target);
+  if (mount == state_.mounts.end()) return std::optional<MountPoint>();
+  return std::optional(MountPoint{mount->second.number, "squashfs"});
+}
+
+Result<void> FakeKernel::unmount(const std::string& target) {
+  TRY_VOID(side_effect("unmount " + target));
+  if (state_.mounts.erase(target) == 0) return os_failure(EINVAL, target + " is not mounted");
+  for (const fs::directory_entry& entry : fs::directory_iterator(target)) fs::remove_all(entry.path());
+  return {};
+}
+
+Result<void> FakeKernel::load_module(const std::string& path, const std::string& parameters) {
+  TRY_VOID(side_effect("load_module " + path));
+  if (!exists(path)) return os_failure(ENOENT, "cannot open module " + path);
+  const auto file = module_files_.find(fs::path(path).stem().string());
+  if (file == module_files_.end()) return os_failure(ENOEXEC, "the kernel refused module " + path);
+  const FakeModuleFile& module = file->second;
+  for (const auto& [target, mount] : state_.mounts) {
+    if (corruption_ != Corruption::module_block || !path.starts_with(target + "/")) continue;
+    for (const auto& [name, device] : state_.devices) {
+      if (device.number == mount.number) corrupted_.insert(name);
+    }
+    return os_failure(EIO, "the kernel refused module " + path);
+  }
+  if (state_.modules.contains(module.name)) return os_failure(EEXIST, "the kernel refused module " + path);
+  for (const std::string& need : module.depends) {
+    if (!has(need)) return os_failure(ENOENT, "the kernel refused module " + path);
+  }
+  state_.modules[module.name] = module.build_id;
+  parameters_[module.name] = parameters;
+  show_devices(module.name);
+  return {};
+}
+
+Result<std::optional<LoadedModule>> FakeKernel::find_module(const std::string& name) {
+  TRY_VOID(question());
+  const auto module = state_.modules.find(module_name_form(name));
+  if (module == state_.modules.end()) return std::optional<LoadedModule>();
+  return std::optional(LoadedModule{module->first, module->second});
+}
+
+Result<void> FakeKernel::unload_module(const std::string& name) {
+  TRY_VOID(side_effect("unload_module " + name));
+  const std::string form = module_name_form(name);
+  if (!state_.modules.contains(form)) return os_failure(ENOENT, "module " + name + " is not loaded");
+  for (const auto& [other, build_id] : state_.modules) {
+    const auto file = module_files_.find(other);
+    if (file == module_files_.end()) continue;
+    const auto& depends = file->second.depends;
+    if (std::find(depends.begin(), depends.end(), form) != depends.end()) {
+      return os_failure(EBUSY, "module " + name + " is used by " + other);
+    }
+  }
+  if ((form == "dm_verity" || form == "loop") && !state_.devices.empty()) return os_failure(EBUSY, form + " is in use");
+  if (form == "squashfs" && !state_.mounts.empty()) return os_failure(EBUSY, form + " is in use");
+  hide_devices(form);
+  state_.modules.erase(form);
+  return {};
+}
+
+void FakeKernel::show_devices(const std::string& module) const {
+  for (const FakeDevice& device : devices_) {
+    if (device.module != module) continue;
+    write_file(root_.path_of(device.sysfs_number),
+               std::to_string(device.major) + ":" + std::to_string(device.minor) + "\n");
+    const std::string node = root_.path_of(device.node);
+    fs::create_directories(fs::path(node).parent_path());
+    (void)::mknod(node.c_str(), S_IFCHR | 0600, gnu_dev_makedev(device.major, device.minor));
+  }
+}
+
+void FakeKernel::hide_devices(const std::string& module) const {
+  for (const FakeDevice& device : devices_) {
+    if (device.module != module) continue;
+    ::unlink(root_.path_of(device.sysfs_number).c_str());
+    ::unlink(root_.path_of(device.node).c_str());
+  }
+}
+
+Result<std::vector<HostModule>> FakeHostModules::load_order(const std::string& name) {
+  const auto order = orders_.find(name);
+  if (order != orders_.end()) return order->second;
+  return make_error(Errc::not_found, Reason::dependency_missing, "the host has no module " + name);
+}
+
+bool may_make_nodes() {
+  const TempDir scratch;
+  return ::mknod((scratch / "node").c_str(), S_IFCHR | 0600, gnu_dev_makedev(81, 0)) == 0;
+}
+
+}  // namespace driverext::test

@@ -1,0 +1,144 @@
+// FakeKernel: a kernel that keeps state, enforces the kernel's rules, and can refuse its n-th call.
+//
+// Rules: device names are unique; a mount needs its source, its target to be there and not mounted
+// upon; what is in use cannot be closed or unloaded; a module needs its dependencies; loop, dm-verity
+// and squashfs must be there (loaded) before they are used. A mounted image's files appear below the
+// target, a loaded module's devices below the root.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kernel/kernel.hpp"
+#include "modules/host_modules.hpp"
+#include "sys/dir.hpp"
+
+namespace driverext::test {
+
+/// A module file as the fake kernel would read it.
+struct FakeModuleFile {
+  std::string name;
+  std::string build_id;
+  std::vector<std::string> depends;
+};
+
+/// A device that a module registers while it is loaded.
+struct FakeDevice {
+  std::string module;
+  std::string node;          ///< "dev/video0"
+  std::string sysfs_number;  ///< "sys/class/video4linux/video0/dev"
+  unsigned major = 81;
+  unsigned minor = 0;
+};
+
+enum class Corruption { none, first_block, module_block };
+
+/// All that a kernel is left with. Two equal ones: nothing happened, or all of it was undone.
+struct KernelState {
+  struct Device {
+    uint64_t number = 0;
+    std::string root_hash;
+    bool operator==(const Device&) const = default;
+  };
+  struct Mount {
+    std::string source;
+    uint64_t number = 0;
+    bool operator==(const Mount&) const = default;
+  };
+  int loops = 0;
+  std::map<std::string, Device> devices;       ///< by device-mapper name
+  std::map<std::string, Mount> mounts;         ///< by target
+  std::map<std::string, std::string> modules;  ///< build id by name
+  bool operator==(const KernelState&) const = default;
+};
+std::string to_text(const KernelState& state);
+
+class FakeKernel final : public Kernel {
+ public:
+  /// `root` is where images are mounted and devices appear; it outlives the fake.
+  explicit FakeKernel(const Dir& root) : root_(root) {}
+
+  // What there is in this world.
+  void add_image(const std::string& root_hash, std::map<std::string, std::string> files);
+  void add_module_file(FakeModuleFile file);
+  void add_device(FakeDevice device) { devices_.push_back(std::move(device)); }
+  void corrupt(Corruption where) { corruption_ = where; }
+  /// Compiled in: needs no module.
+  void build_in(const std::string& feature) { built_in_.insert(feature); }
+
+  // Things that others brought about.
+  void place_device(const std::string& name, const std::string& root_hash);
+  void place_mount(const std::string& target);
+  void place_module(const std::string& name, const std::string& build_id);
+  void mark_corrupted(const std::string& name) { corrupted_.insert(name); }
+
+  /// The n-th side effect from now (1 is the next) fails with this errno and does nothing.
+  void fail_call(int n, int os_error);
+  /// The n-th question from now fails with this errno.
+  void fail_question(int n, int os_error);
+  [[nodiscard]] int side_effects() const { return side_effects_; }
+  [[nodiscard]] int questions() const { return questions_; }
+  [[nodiscard]] const std::vector<std::string>& calls() const { return calls_; }  ///< side effects that were asked for
+  void forget_calls();
+
+  [[nodiscard]] const KernelState& state() const { return state_; }
+  [[nodiscard]] const std::map<std::string, std::string>& parameters() const { return parameters_; }
+
+  Result<VerityDevice> open_verity(const VerityRequest& request) override;
+  Result<std::optional<VerityDevice>> find_verity(const std::string& name) override;
+  Result<void> close_verity(const std::string& name) override;
+  Result<void> read_first_block(const VerityDevice& device) override;
+  Result<void> mount(const MountRequest& request) override;
+  Result<std::optional<MountPoint>> find_mount(const std::string& target) override;
+  Result<void> unmount(const std::string& target) override;
+  Result<void> load_module(const std::string& path, const std::string& parameters) override;
+  Result<std::optional<LoadedModule>> find_module(const std::string& name) override;
+  Result<void> unload_module(const std::string& name) override;
+
+ private:
+  Result<void> side_effect(const std::string& call);
+  Result<void> question();
+  [[nodiscard]] bool has(const std::string& feature) const;
+  [[nodiscard]] VerityDevice describe(const std::string& name) const;
+  void show_devices(const std::string& module) const;
+  void hide_devices(const std::string& module) const;
+
+  const Dir& root_;
+  KernelState state_;
+  std::map<std::string, std::map<std::string, std::string>> images_;  // files by root hash
+  std::map<std::string, FakeModuleFile> module_files_;                // by file name without .ko
+  std::vector<FakeDevice> devices_;
+  std::set<std::string> built_in_;
+  std::set<std::string> corrupted_;
+  std::map<std::string, std::string> parameters_;
+  Corruption corruption_ = Corruption::none;
+  uint64_t next_device_ = 1;
+  int side_effects_ = 0;
+  int questions_ = 0;
+  std::vector<std::string> calls_;
+  struct Failure {
+    int at = 0;
+    int os_error = 0;
+  };
+  Failure failing_call_;
+  Failure failing_question_;
+};
+
+/// The host's own modules, by name: what each depends on. Built-in ones have no file.
+class FakeHostModules final : public HostModules {
+ public:
+  void add(const std::string& name, std::vector<HostModule> order) { orders_[name] = std::move(order); }
+  void remove(const std::string& name) { orders_.erase(name); }
+  Result<std::vector<HostModule>> load_order(const std::string& name) override;
+
+ private:
+  std::map<std::string, std::vector<HostModule>> orders_;
+};
+
+/// Whether this process may make device nodes; without that the device tests are skipped.
+bool may_make_nodes();
+
+}  // namespace driverext::test

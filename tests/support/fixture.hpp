@@ -1,0 +1,58 @@
+// FakeHost: a host's root directory with the sample driver's configuration, and a fake kernel on it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fake_kernel.hpp"
+#include "provisioner/provision.hpp"
+#include "sample_image.hpp"
+#include "temp_dir.hpp"
+
+namespace driverext::test {
+
+/// Keeps every step report, in order.
+class RecordedProgress final : public Progress {
+ public:
+  void step_begins(const PlannedStep& step) override { begun.push_back(std::string(step_name(step.kind))); }
+  void step_ended(const StepReport& report) override {
+    ended.push_back(std::string(step_name(report.kind)) + " " + std::string(step_outcome_name(report.outcome)));
+  }
+  std::vector<std::string> begun;
+  std::vector<std::string> ended;
+};
+
+class FakeHost {
+  TempDir directory_;  // first: the kernel below is given it
+
+ public:
+  /// x86-64, kernel kSampleKernel, driver kSampleDriver, publisher() trusted, no image.
+  FakeHost();
+
+  [[nodiscard]] const Dir& root() const { return directory_.dir(); }
+  [[nodiscard]] std::string path(std::string_view name) const { return directory_ / name; }
+  void write(std::string_view name, std::string_view content, mode_t mode = 0644) const {
+    write_file(path(name), content, mode);
+  }
+  /// Puts a file into the inbox; returns its name relative to the root.
+  std::string drop(std::string_view file, std::string_view bytes, mode_t mode = 0644) const;
+  /// The files of an image of these options appear when it is mounted.
+  void know_image(const std::string& bytes, const SampleOptions& options = {});
+
+  Status provision();
+  [[nodiscard]] Host host();
+
+  FakeKernel kernel;
+  FakeHostModules host_modules;
+  RecordedProgress progress;
+  int64_t now = kNow;
+
+ private:
+  void add_host_module(const std::string& name, const std::vector<std::string>& depends);
+};
+
+/// The device that the sample driver makes.
+inline constexpr const char* kSampleNode = "dev/video0";
+inline constexpr const char* kSampleSysfs = "sys/class/video4linux/video0/dev";
+
+}  // namespace driverext::test

@@ -1,0 +1,50 @@
+// Keys and certificates made at test time, and signatures of the kinds that must be refused.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "crypto/signing_key.hpp"
+
+namespace driverext::test {
+
+/// A private key and its certificate, as PEM.
+struct Identity {
+  std::string key_pem;
+  std::string certificate_pem;
+
+  [[nodiscard]] SigningKey signing_key() const;
+};
+
+enum class KeyType { ec, rsa };
+enum class Role { leaf, authority };
+
+struct IdentityRequest {
+  std::string name = "driverext test publisher";
+  const Identity* issuer = nullptr;  ///< none: self-signed
+  int64_t valid_from = 0;            ///< seconds since 1970
+  int64_t valid_until = 4'000'000'000;
+  Role role = Role::leaf;
+  KeyType key_type = KeyType::ec;
+};
+
+Identity make_identity(const IdentityRequest& request = {});
+
+enum class Hash { sha1, sha256 };
+enum class Content { attached, detached };
+
+struct CmsRequest {
+  std::vector<const Identity*> signers{};
+  std::vector<const Identity*> other_certificates{};  ///< put in beside the signers' own
+  Hash hash = Hash::sha256;
+  Content content = Content::attached;
+  bool with_signer_certificates = true;
+};
+
+/// A DER CMS of exactly this shape, good or not.
+Bytes make_cms(std::string_view content, const CmsRequest& request);
+
+}  // namespace driverext::test

@@ -1,0 +1,38 @@
+#include "verdict.hpp"
+
+namespace driverext::test {
+namespace {
+
+const char* code_name(Errc code) {
+  switch (code) {
+    case Errc::invalid_input:
+      return "invalid_input";
+    case Errc::untrusted:
+      return "untrusted";
+    case Errc::incompatible:
+      return "incompatible";
+    case Errc::not_found:
+      return "not_found";
+    case Errc::conflict:
+      return "conflict";
+    case Errc::unsupported:
+      return "unsupported";
+    case Errc::transient:
+      return "transient";
+    case Errc::system:
+      return "system";
+    case Errc::internal:
+      return "internal";
+  }
+  return "?";
+}
+
+}  // namespace
+
+std::string verdict(const Error& error) {
+  std::string text = code_name(error.code);
+  if (error.reason) text += "/" + std::string(reason_info(*error.reason).code);
+  return text;
+}
+
+}  // namespace driverext::test
