@@ -64,7 +64,7 @@ SigningKey Identity::signing_key() const { return must(SigningKey::from_pem(key_
 
 Identity make_identity(const IdentityRequest& request) {
   static long serial = 0;
-  const Key key(request.key_type == KeyType::ec ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048));
+  const Key key(request.key_type == KeyType::ec ? EVP_EC_gen("P-256") : EVP_RSA_gen(request.rsa_bits));
   const Certificate certificate(X509_new());
   require(key && certificate, "a key");
   X509* raw = certificate.get();
@@ -77,13 +77,16 @@ Identity make_identity(const IdentityRequest& request) {
   X509_set_pubkey(raw, key.get());
   add_extension(raw, NID_basic_constraints, request.role == Role::authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
   add_extension(raw, NID_subject_key_identifier, "hash");
+  if (request.key_usage != nullptr) add_extension(raw, NID_key_usage, request.key_usage);
+  if (request.extended_key_usage != nullptr) add_extension(raw, NID_ext_key_usage, request.extended_key_usage);
+  const EVP_MD* digest = request.issued_with == Hash::sha1 ? EVP_sha1() : EVP_sha256();
   if (request.issuer != nullptr) {
     const Certificate issuer = certificate_of(*request.issuer);
     X509_set_issuer_name(raw, X509_get_subject_name(issuer.get()));
-    require(X509_sign(raw, key_of(*request.issuer).get(), EVP_sha256()) > 0, "a certificate");
+    require(X509_sign(raw, key_of(*request.issuer).get(), digest) > 0, "a certificate");
   } else {
     X509_set_issuer_name(raw, X509_get_subject_name(raw));
-    require(X509_sign(raw, key.get(), EVP_sha256()) > 0, "a certificate");
+    require(X509_sign(raw, key.get(), digest) > 0, "a certificate");
   }
   const Bio key_text(BIO_new(BIO_s_mem()));
   const Bio certificate_text(BIO_new(BIO_s_mem()));

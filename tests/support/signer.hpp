@@ -21,6 +21,7 @@ struct Identity {
 
 enum class KeyType { ec, rsa };
 enum class Role { leaf, authority };
+enum class Hash { sha1, sha256 };
 
 struct IdentityRequest {
   std::string name = "driverext test publisher";
@@ -29,11 +30,14 @@ struct IdentityRequest {
   int64_t valid_until = 4'000'000'000;
   Role role = Role::leaf;
   KeyType key_type = KeyType::ec;
+  unsigned rsa_bits = 2048;
+  const char* key_usage = nullptr;           ///< as openssl.cnf says it; none: no such extension
+  const char* extended_key_usage = nullptr;  ///< the same
+  Hash issued_with = Hash::sha256;           ///< digest of the issuer's signature
 };
 
 Identity make_identity(const IdentityRequest& request = {});
 
-enum class Hash { sha1, sha256 };
 enum class Content { attached, detached };
 
 struct CmsRequest {

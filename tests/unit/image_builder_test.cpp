@@ -194,6 +194,18 @@ TEST_F(SignImage, UnreadableManifestIsNotSigned) {
   EXPECT_FALSE(test::exists(scratch_ / "out.raw"));
 }
 
+TEST_F(SignImage, ManifestThatTheImageWasNotBuiltWithIsNotSigned) {
+  const std::string good = build_bytes({}, nullptr);
+  const std::string swapped = test::with_signature_edit(good, [](OrderedJson& signature) {
+    auto text = signature["manifest"].get<std::string>();
+    const size_t version = text.find("\"version\": \"") + 12;
+    text[version] = text[version] == '9' ? '8' : '9';
+    signature["manifest"] = text;
+  });
+  EXPECT_EQ(sign(swapped), "untrusted/manifest-mismatch");
+  EXPECT_FALSE(test::exists(scratch_ / "out.raw"));
+}
+
 TEST(ImageBuilder, ManifestCanBeReadBeforeAndAfterSigning) {
   for (const test::Identity* signer : {static_cast<const test::Identity*>(nullptr), &test::publisher()}) {
     EXPECT_EQ(must(unverified_manifest_text(must(test::open_bytes(build_bytes({}, signer))))),

@@ -159,6 +159,34 @@ TEST(TrustStore, LeafBelowATrustedRootCannotIssue) {
   EXPECT_EQ(attached(trusting({&root}), cms), "untrusted/untrusted-signer");
 }
 
+TEST(TrustStore, CertificateIssuedForSomethingElseSignsNothing) {
+  const Identity root = make_identity({.name = "root", .role = Role::authority});
+  const TrustStore store = trusting({&root});
+  const auto signed_by = [&](const char* key_usage, const char* extended_key_usage) {
+    const Identity leaf =
+        make_identity({.issuer = &root, .key_usage = key_usage, .extended_key_usage = extended_key_usage});
+    return attached(store, make_cms(kText, {.signers = {&leaf}}));
+  };
+  EXPECT_EQ(signed_by(nullptr, nullptr), "fine");
+  EXPECT_EQ(signed_by("digitalSignature", "codeSigning"), "fine");
+  EXPECT_EQ(signed_by("digitalSignature", "serverAuth,codeSigning"), "fine");
+  EXPECT_EQ(signed_by(nullptr, "serverAuth"), "untrusted/untrusted-signer");
+  EXPECT_EQ(signed_by(nullptr, "critical,emailProtection"), "untrusted/untrusted-signer");
+  EXPECT_EQ(signed_by("keyEncipherment", nullptr), "untrusted/untrusted-signer");
+}
+
+TEST(TrustStore, WeakKeysAndWeakIssuingAreRefused) {
+  const Identity root = make_identity({.name = "root", .role = Role::authority});
+  const Identity short_key = make_identity({.issuer = &root, .key_type = test::KeyType::rsa, .rsa_bits = 1024});
+  const Identity by_sha1 = make_identity({.issuer = &root, .issued_with = test::Hash::sha1});
+  for (const Identity* weak : {&short_key, &by_sha1}) {
+    EXPECT_EQ(attached(trusting({&root}), make_cms(kText, {.signers = {weak}})), "untrusted/untrusted-signer");
+  }
+  const Identity own_anchor = make_identity({.key_type = test::KeyType::rsa, .rsa_bits = 1024});
+  EXPECT_EQ(attached(trusting({&own_anchor}), make_cms(kText, {.signers = {&own_anchor}})),
+            "untrusted/untrusted-signer");
+}
+
 TEST(TrustStore, TwoSignersAreRefusedEvenIfOneIsTrusted) {
   const Identity other = make_identity({.name = "somebody"});
   EXPECT_EQ(attached(trusting({&signer()}), make_cms(kText, {.signers = {&signer(), &other}})),
