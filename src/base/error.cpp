@@ -1,5 +1,6 @@
 #include "base/error.hpp"
 
+#include <cerrno>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -18,6 +19,12 @@ std::string Error::message() const {
     text += std::strerror(os_error);
   }
   return printable(text);
+}
+
+Reason reason_of(const Error& error) {
+  if (error.reason) return *error.reason;
+  if (error.os_error == EPERM || error.os_error == EACCES) return Reason::not_permitted;
+  return Reason::step_failed;
 }
 
 Error make_error(Errc code, std::string what, Where where) {

@@ -43,6 +43,9 @@ class [[nodiscard]] Error {
   [[nodiscard]] std::string message() const;
 };
 
+/// The reason that an error is reported under: its own, or what its errno amounts to.
+Reason reason_of(const Error& error);
+
 /// An error without a system call behind it.
 Error make_error(Errc code, std::string what, Where where = {__builtin_FILE(), __builtin_LINE()});
 /// The same with a reason code of its own.

@@ -129,8 +129,9 @@ int status(int argc, char** argv) {
   } else {
     print_json(parsed, mode);
   }
-  if (!parsed.is_object() || !parsed.contains("exitCode")) return static_cast<int>(ExitCode::failed);
-  return static_cast<int>(number(parsed, "exitCode"));
+  const bool told = parsed.is_object() && parsed.contains("exitCode") && parsed["exitCode"].is_number_unsigned();
+  const uint64_t code = number(parsed, "exitCode");
+  return told && code <= 255 ? static_cast<int>(code) : static_cast<int>(ExitCode::failed);
 }
 
 }  // namespace driverext::cli

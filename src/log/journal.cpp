@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/text.hpp"
+
 namespace driverext {
 namespace {
 
@@ -21,7 +23,8 @@ bool standard_error_is_journal() {
 }
 
 void send(Priority priority, const std::string& text, const std::vector<Field>& fields, std::string_view message_id) {
-  std::vector<std::string> entries = {"MESSAGE=" + text, "PRIORITY=" + std::to_string(static_cast<int>(priority)),
+  std::vector<std::string> entries = {"MESSAGE=" + printable(text),
+                                      "PRIORITY=" + std::to_string(static_cast<int>(priority)),
                                       "SYSLOG_IDENTIFIER=driverext"};
   if (!message_id.empty()) entries.push_back("MESSAGE_ID=" + std::string(message_id));
   for (const Field& field : fields) entries.push_back(std::string(field_text(field.name)) + "=" + field.value);
@@ -31,7 +34,7 @@ void send(Priority priority, const std::string& text, const std::vector<Field>& 
   if (standard_error_is_journal()) {
     (void)::sd_journal_sendv(vectors.data(), static_cast<int>(vectors.size()));
   } else {
-    std::fprintf(stderr, "driverext: %s\n", text.c_str());
+    std::fprintf(stderr, "driverext: %s\n", printable(text).c_str());
   }
 }
 

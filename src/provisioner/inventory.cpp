@@ -42,20 +42,20 @@ class Inventarist {
  private:
   void add(Place place, const std::string& name) {
     Result<VerifiedImage> image = verify_file(root_, name, anchors_, now_);
-    if (image && place != Place::store && is_in_store(*image)) {
+    const bool to_be_read = image && place != Place::store && (place == Place::quarantine || is_known(*image));
+    if (to_be_read) {
       if (Result<void> whole = image->check_all_data(); !whole) image = std::move(whole).error();
     }
     if (image) {
-      inventory_.images.push_back({place, name, *std::move(image)});
+      inventory_.images.push_back({place, name, *std::move(image), to_be_read});
     } else {
       inventory_.rejected.push_back({place, name, std::move(image).error()});
     }
   }
 
-  [[nodiscard]] bool is_in_store(const VerifiedImage& image) const {
-    return std::any_of(inventory_.images.begin(), inventory_.images.end(), [&](const KnownImage& known) {
-      return known.place == Place::store && known.image.root_hash() == image.root_hash();
-    });
+  [[nodiscard]] bool is_known(const VerifiedImage& image) const {
+    return std::any_of(inventory_.images.begin(), inventory_.images.end(),
+                       [&](const KnownImage& known) { return known.image.root_hash() == image.root_hash(); });
   }
 
   const Dir& root_;
@@ -86,8 +86,7 @@ std::string store_name(const VerifiedImage& image) {
 std::string quarantine_note_name(const std::string& image_name) { return image_name + std::string(kNoteSuffix); }
 
 std::string quarantine_note(const Error& error) {
-  const OrderedJson note = {{"reason", reason_info(error.reason.value_or(Reason::image_malformed)).code},
-                            {"message", error.message()}};
+  const OrderedJson note = {{"reason", reason_info(reason_of(error)).code}, {"message", error.message()}};
   // File names and words of a damaged file need not be UTF-8.
   return note.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }

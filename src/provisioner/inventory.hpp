@@ -25,6 +25,8 @@ struct KnownImage {
   Place place = Place::inbox;
   std::string name;  ///< relative to the root
   VerifiedImage image;
+  /// All its data has been read and was right. Of others the kernel will tell, block by block.
+  bool whole = false;
 };
 
 /// A file that was refused.
@@ -41,8 +43,8 @@ struct Inventory {
 };
 
 /// Opens and verifies every *.raw of store, inbox and quarantine. One bad image never hides another. A file that has
-/// the root hash of one in the store may have been sent to mend it: it is here only if all its data is whole. Errors:
-/// only if the folders themselves cannot be read.
+/// the root hash of another one may have been sent to mend it, and one from quarantine may have been damaged: these are
+/// here only if all their data is whole. Errors: only if the folders themselves cannot be read.
 Result<Inventory> take_inventory(const Dir& root, const TrustStore& anchors, int64_t now);
 
 /// Where an image belongs in the store, relative to the root.

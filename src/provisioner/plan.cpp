@@ -15,8 +15,7 @@ bool better(const KnownImage& a, const KnownImage& b) {
   const Manifest& right = b.image.manifest();
   if (left.created != right.created) return left.created > right.created;
   if (a.image.root_hash() != b.image.root_hash()) return a.image.root_hash() < b.image.root_hash();
-  // One and the same: the copy outside the store has been read whole, and will replace the other.
-  return a.place != Place::store && b.place == Place::store;
+  return a.whole && !b.whole;  // copies of one image: the one that is known to be undamaged
 }
 
 // A file refused in inbox or store, else one in quarantine if nothing good ever came after it: what lies there must not

@@ -16,12 +16,6 @@ struct Survey {
   Plan plan;
 };
 
-Reason reason_of(const Error& error) {
-  if (error.reason) return *error.reason;
-  if (error.os_error == EPERM || error.os_error == EACCES) return Reason::not_permitted;
-  return Reason::step_failed;
-}
-
 // Fills in what is known even if a later question fails, so that the status can still name it.
 Result<Survey> survey(const Host& host, Status& status) {
   Survey found;
@@ -58,8 +52,8 @@ void tell_where_files_are(const Dir& root, const Survey& found, Status& status) 
   }
   if (!status.image) return;
   const KnownImage& known = found.inventory.images[*found.plan.image];
-  const std::string stored = store_name(known.image);
-  status.image->path = root.path_of(exists(stored) ? stored : known.name);
+  // Still where it was found, if it could not be moved.
+  status.image->path = root.path_of(exists(known.name) ? known.name : store_name(known.image));
 }
 
 }  // namespace

@@ -75,10 +75,11 @@ std::string unit_status(const Status& status) {
 }
 
 Result<UniqueFd> take_lock(const Dir& root) {
+  // A directory: of a file made for the purpose, two provisions that start together would each lock their own. And one
+  // that only root may open: whoever can open it can lock it.
   TRY_VOID(root.make_dirs("run/driverext", 0755));
-  // The directory itself: of a file made for the purpose, two provisions that start together would each
-  // lock their own.
-  TRY(UniqueFd fd, root.open_file("run/driverext", O_RDONLY | O_DIRECTORY));
+  TRY_VOID(root.make_dirs("run/driverext/lock", 0700));
+  TRY(UniqueFd fd, root.open_file("run/driverext/lock", O_RDONLY | O_DIRECTORY));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, "another provision is running");
   return fd;
 }
@@ -139,7 +140,7 @@ int provision_main(int argc, char** argv) {
     const Result<PlanText> plan = describe_plan(host);
     if (!plan) {
       std::fprintf(stderr, "driverext: %s\n", plan.error().message().c_str());
-      return exit_with(reason_info(plan.error().reason.value_or(Reason::step_failed)).exit_code);
+      return exit_with(reason_info(reason_of(plan.error())).exit_code);
     }
     std::fputs(plan->text.c_str(), stdout);
     return exit_with(reason_info(plan->outcome).exit_code);
@@ -150,6 +151,8 @@ int provision_main(int argc, char** argv) {
     std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
     return exit_with(lock.error().code == Errc::transient ? ExitCode::try_again : ExitCode::failed);
   }
+  // So that there is one to put images into. If it cannot be made, what follows will say so.
+  (void)root->make_dirs(kInbox, 0755);
   notify_status("looking at the host and its images");
   Announcer announcer;
   const Status status = provision(host, announcer);

@@ -198,15 +198,22 @@ Result<void> Dir::make_dirs(std::string_view name, mode_t mode) const {
   return {};
 }
 
-Result<void> Dir::rename(std::string_view from, std::string_view to) const {
+Result<void> Dir::move(std::string_view from, std::string_view to, unsigned flags) const {
   TRY(Parent old_parent, parent_of(from));
   TRY(Parent new_parent, parent_of(to));
-  if (::renameat2(old_parent.fd.get(), old_parent.leaf.c_str(), new_parent.fd.get(), new_parent.leaf.c_str(),
-                  RENAME_NOREPLACE) != 0) {
+  if (::renameat2(old_parent.fd.get(), old_parent.leaf.c_str(), new_parent.fd.get(), new_parent.leaf.c_str(), flags) !=
+      0) {
     return os_failure(errno, "cannot move " + path_of(from) + " to " + path_of(to));
   }
   TRY_VOID(sync_directory(old_parent.fd.get(), path_of(from)));
   return sync_directory(new_parent.fd.get(), path_of(to));
+}
+
+Result<void> Dir::rename(std::string_view from, std::string_view to) const { return move(from, to, RENAME_NOREPLACE); }
+
+Result<void> Dir::replace(std::string_view from, std::string_view to) const {
+  TRY_VOID(move(from, to, 0));
+  return remove_file(from);  // still there if both are links to one file: then the kernel moves nothing
 }
 
 Result<void> Dir::remove_file(std::string_view name) const {

@@ -53,6 +53,8 @@ class Dir {
   [[nodiscard]] Result<void> make_dirs(std::string_view name, mode_t mode) const;
   /// Refuses to replace what is at `to`.
   [[nodiscard]] Result<void> rename(std::string_view from, std::string_view to) const;
+  /// Takes the place of what is at `to`, in one go: if it fails, both are as they were.
+  [[nodiscard]] Result<void> replace(std::string_view from, std::string_view to) const;
   /// An absent file or empty-directory is fine.
   [[nodiscard]] Result<void> remove_file(std::string_view name) const;
   [[nodiscard]] Result<void> remove_dir(std::string_view name) const;
@@ -61,6 +63,7 @@ class Dir {
   Dir(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   struct Parent;
   [[nodiscard]] Result<Parent> parent_of(std::string_view name) const;
+  [[nodiscard]] Result<void> move(std::string_view from, std::string_view to, unsigned flags) const;
 
   UniqueFd fd_;
   std::string path_;

@@ -95,7 +95,7 @@ class Provision(unittest.TestCase):
 
     def test_a_second_provision_at_the_same_time_is_told_to_try_later(self):
         import fcntl
-        folder = self.root / "run/driverext"
+        folder = self.root / "run/driverext/lock"
         folder.mkdir(parents=True)
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self.addCleanup(os.close, held)

@@ -133,6 +133,24 @@ TEST_F(DirTest, UnchangedContentIsNotWritten) {
   EXPECT_EQ(must(root_.write_if_changed("file", "", 0600)), Written::unchanged);
 }
 
+TEST_F(DirTest, ReplaceTakesTheOthersPlaceOrLeavesBothAsTheyWere) {
+  must(root_.write_atomic("newer", "newer", 0644));
+  must(root_.write_atomic("older", "older", 0644));
+  EXPECT_FALSE(root_.replace("absent", "older"));
+  EXPECT_EQ(must(root_.read_file("older", 100)), "older");
+  must(root_.replace("newer", "older"));
+  EXPECT_EQ(must(root_.read_file("older", 100)), "newer");
+  EXPECT_FALSE(must(root_.status("newer")));
+}
+
+TEST_F(DirTest, ReplaceOfALinkToTheSameFileLeavesOneName) {
+  must(root_.write_atomic("one", "text", 0644));
+  ASSERT_EQ(::link(root_.path_of("one").c_str(), root_.path_of("two").c_str()), 0);
+  must(root_.replace("one", "two"));
+  EXPECT_FALSE(must(root_.status("one")));
+  EXPECT_EQ(must(root_.read_file("two", 100)), "text");
+}
+
 TEST_F(DirTest, RenameNeverReplaces) {
   write_file(outside_ / "root/other", "other");
   EXPECT_EQ(root_.rename("inside", "other").error().os_error, EEXIST);

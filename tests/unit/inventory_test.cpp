@@ -108,6 +108,39 @@ TEST(Inventory, SecondCopyOfAStoredImageMustBeWhole) {
             (std::map<std::string, std::string>{{"var/lib/driverext/inbox/damaged.raw", "untrusted/data-corrupt"}}));
 }
 
+TEST(Inventory, DamagedCopyNeverStandsBesideAGoodOne) {
+  const uint64_t data = test::partitions_of(sample_bytes())[0].offset;
+  const std::string damaged = flipped(sample_bytes(), data + 4096);
+  {
+    const FakeHost host;  // the damaged one comes second
+    host.drop("a.raw", sample_bytes());
+    host.drop("b.raw", damaged);
+    const Inventory inventory = take(host);
+    EXPECT_EQ(inventory.images.size(), 1U);
+    EXPECT_EQ(rejected(inventory),
+              (std::map<std::string, std::string>{{"var/lib/driverext/inbox/b.raw", "untrusted/data-corrupt"}}));
+  }
+  {
+    const FakeHost host;  // and first: then the other one is known to be whole
+    host.drop("a.raw", damaged);
+    host.drop("b.raw", sample_bytes());
+    const Inventory inventory = take(host);
+    ASSERT_EQ(inventory.images.size(), 2U);
+    EXPECT_FALSE(inventory.images[0].whole);
+    EXPECT_TRUE(inventory.images[1].whole);
+  }
+}
+
+TEST(Inventory, DamagedFileDoesNotComeBackFromQuarantine) {
+  const FakeHost host;
+  const uint64_t data = test::partitions_of(sample_bytes())[0].offset;
+  host.write("var/lib/driverext/quarantine/x.raw", flipped(sample_bytes(), data + 4096));
+  const Inventory inventory = take(host);
+  EXPECT_TRUE(inventory.images.empty());
+  ASSERT_EQ(inventory.rejected.size(), 1U);
+  EXPECT_EQ(verdict(inventory.rejected[0].error), "untrusted/data-corrupt");
+}
+
 TEST(Inventory, QuarantineNoteKeepsTheReasonAndTheWords) {
   const Error error = make_error(Errc::untrusted, Reason::untrusted_signer, "signed by \"nobody\"\nof note");
   const Json note = must(parse_json(quarantine_note(error)));

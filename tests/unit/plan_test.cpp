@@ -139,13 +139,11 @@ TEST(Plan, FileThatCouldNotBeReadIsNotCalledUntrusted) {
   EXPECT_EQ(verdict(*make_plan(kFacts, kConfig, held).problem), "system");
 }
 
-TEST(Plan, CopyOutsideTheStoreIsPreferredBecauseItWasReadWhole) {
-  for (const Place first : {Place::store, Place::inbox}) {
+TEST(Plan, OfTwoCopiesTheOneThatWasReadWholeIsUsed) {
+  for (const size_t whole : {size_t{0}, size_t{1}}) {
     Inventory held = inventory({{}, {}});
-    held.images[0].place = first;
-    held.images[1].place = first == Place::store ? Place::inbox : Place::store;
-    const Plan plan = make_plan(kFacts, kConfig, held);
-    EXPECT_EQ(held.images[*plan.image].place, Place::inbox);
+    held.images[whole].whole = true;
+    EXPECT_EQ(make_plan(kFacts, kConfig, held).image, whole);
   }
 }
 

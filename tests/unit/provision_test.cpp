@@ -337,10 +337,12 @@ TEST(ProvisionMain, OneProvisionAtATime) {
   const FakeHost host;
   EXPECT_EQ(run_main(host.path("")), static_cast<int>(ExitCode::nothing_fits));
   EXPECT_EQ(Json::parse(test::read_whole(host.path(kStatusFile)))["reason"], "no-image");
+  // Whoever can open the lock can hold it: only root can.
+  EXPECT_EQ(must(host.root().status("run/driverext/lock"))->st_mode & 0777, 0700U);
   // Whoever comes first holds the same thing, however early it is.
   const FakeHost fresh;
-  must(fresh.root().make_dirs("run/driverext", 0755));
-  const UniqueFd first = must(fresh.root().open_file("run/driverext", O_RDONLY | O_DIRECTORY));
+  must(fresh.root().make_dirs("run/driverext/lock", 0700));
+  const UniqueFd first = must(fresh.root().open_file("run/driverext/lock", O_RDONLY | O_DIRECTORY));
   ASSERT_EQ(::flock(first.get(), LOCK_EX | LOCK_NB), 0);
   EXPECT_EQ(run_main(fresh.path("")), static_cast<int>(ExitCode::try_again));
   EXPECT_FALSE(test::exists(fresh.path(kStatusFile)));

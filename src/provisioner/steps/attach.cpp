@@ -43,12 +43,15 @@ class AttachStep final : public Step {
       return make_error(Errc::conflict, Reason::mount_conflict, "something else is mounted at " + target_);
     }
     if (!mounted) return Probe::needed;
-    // Mounted by a provision that may have been killed before it came to compare.
-    TRY_VOID(compare_manifest());
-    return Probe::satisfied;
+    // Mounted by a provision that may have been killed before it came to compare. If it is the wrong one, this step
+    // takes it over, fails over it again and takes it away.
+    if (compare_manifest()) return Probe::satisfied;
+    opened_ = made_folder_ = mounted_ = true;
+    return Probe::needed;
   }
 
   Result<void> apply() override {
+    if (mounted_) return compare_manifest();
     if (!device_) {
       TRY_VOID(load_support());
       TRY(device_, open_device());

@@ -51,10 +51,8 @@ class ImportStep final : public Step {
     TRY_VOID(context_.root.make_dirs(store_folder(known.image), 0755));
     // On disk before it has its name there: after a power cut the store holds whole files only.
     TRY_VOID(sync_file(known.image.file().fd(), context_.root.path_of(known.name)));
-    TRY(const auto there, context_.root.status(target));
-    // The inventory has found this one whole; the one in the store need not be.
-    if (there) TRY_VOID(context_.root.remove_file(target));
-    TRY_VOID(context_.root.rename(known.name, target));
+    // What is there under this root hash is damaged, or the inventory has found this one whole.
+    TRY_VOID(context_.root.replace(known.name, target));
     if (known.place == Place::quarantine) return context_.root.remove_file(quarantine_note_name(known.name));
     return {};
   }
@@ -68,7 +66,10 @@ class ImportStep final : public Step {
     // The note first: a file in quarantine without one would have no reason to give.
     TRY_VOID(context_.root.write_atomic(quarantine_note_name(target), quarantine_note(rejected.error), 0644));
     Result<void> moved = context_.root.rename(rejected.name, target);
-    if (!moved) (void)context_.root.remove_file(quarantine_note_name(target));
+    if (moved) return moved;
+    // The note goes with the file: away again, unless the file did get there and only the sync failed.
+    const Result<std::optional<struct stat>> there = context_.root.status(target);
+    if (there && !*there) (void)context_.root.remove_file(quarantine_note_name(target));
     return moved;
   }
 
