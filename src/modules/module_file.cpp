@@ -1,10 +1,10 @@
 #include "modules/module_file.hpp"
 
 #include <elf.h>
+#include <fcntl.h>
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
 #include "base/bytes.hpp"
 #include "base/text.hpp"
@@ -83,11 +83,9 @@ Result<std::string> elf_build_id(std::string_view elf) {
 }
 
 Result<ModuleInfo> read_module_file(const std::string& path) {
-  const Result<Dir> here = Dir::open_root("/");
-  if (!here) return here.error();
-  std::unique_ptr<char, decltype(&::free)> absolute(::realpath(path.c_str(), nullptr), &::free);
-  if (!absolute) return os_failure(errno, "cannot open module " + path);
-  TRY(const std::string bytes, here->read_file(absolute.get(), kMaxModuleSize));
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return os_failure(errno, "cannot open module " + path);
+  TRY(const std::string bytes, read_fd(file.get(), kMaxModuleSize, path));
   if (!has_section_names(bytes)) return make_error(Errc::invalid_input, path + " is not a kernel module");
 
   TRY(const kmod::Context context, kmod::open(nullptr));

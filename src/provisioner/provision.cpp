@@ -72,9 +72,11 @@ Status provision(const Host& host, Progress& progress) {
   if (found->plan.image) {
     const KnownImage& known = found->inventory.images[*found->plan.image];
     context.image = &known.image;
-    status.image =
-        ImageStatus{known.image.manifest().version, known.image.root_hash_hex(), known.image.signer().subject,
-                    known.image.signer().fingerprint, host.root.path_of(store_name(known.image))};
+    status.image = ImageStatus{known.image.manifest().version,
+                               known.image.root_hash_hex(),
+                               known.image.signer().subject,
+                               known.image.signer().fingerprint,
+                               {}};  // its path is known once import has run
   }
   Execution execution = execute(found->plan, context, progress);
   status.steps = std::move(execution.reports);

@@ -60,7 +60,7 @@ Result<SignatureBlock> parse_signature_block(ByteSpan partition) {
   Result<Json> object = parse_json(text, {.max_size = kMaxSignaturePartition, .max_depth = 3});
   if (!object) return malformed(object.error().message());
   Result<SignatureBlock> block = read_members(*object);
-  if (!block) return malformed(block.error().message());
+  if (!block && !block.error().reason) return malformed(block.error().message());
   return block;
 }
 
