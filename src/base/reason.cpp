@@ -67,6 +67,56 @@ constexpr std::array kReasons = {
                "Remove what is in the way, or reboot, then run: systemctl restart driverext"},
     ReasonInfo{Reason::not_permitted, "not-permitted", "dde8e12462d24a6183522a1bd9113a90", Outcome::degraded,
                ExitCode::not_permitted, "driverext may not do this as the present user.", "Run it as root."},
+    ReasonInfo{Reason::building, "building", "c203c8d27a6e4ce0839ffea8e50ec3df", Outcome::building, ExitCode::try_again,
+               "No image fits this kernel; the driver is being built on this node.",
+               "Wait; see how far it is with: driverext status"},
+    ReasonInfo{Reason::fetching, "fetching", "91c47a5a297541bbac6d60e828430a37", Outcome::fetching, ExitCode::try_again,
+               "No image on the node fits this kernel; one is being fetched from the channel.",
+               "Wait; see how far it is with: driverext status"},
+    ReasonInfo{Reason::put_aside, "put-aside", "8d1530d8ffa04968bacb0a83ae04c4cf", Outcome::degraded, ExitCode::failed,
+               "Every image for this kernel has failed on this node and was put aside.",
+               "Provide another image; to try the same one again, put it into /var/lib/driverext/inbox and run: "
+               "systemctl restart driverext"},
+    ReasonInfo{Reason::load_interrupted, "load-interrupted", "637f1bec535d4eacb4e87ed0d8f9d80d", Outcome::degraded,
+               ExitCode::failed, "The node went down while this image was being loaded.",
+               "Look for a crash in the kernel log of that boot: journalctl -k -b -1"},
+    ReasonInfo{Reason::check_failed, "check-failed", "0036e3f56ef347cf8fcd8395feb96088", Outcome::degraded,
+               ExitCode::failed, "The driver loaded, but its own check says that it does not work.",
+               "Run the check by hand; see also: journalctl -k -b"},
+    ReasonInfo{Reason::root_failed, "root-failed", "77245a1e19b24b46a821194d5f3613c5", Outcome::degraded,
+               ExitCode::failed, "The driver root could not be put together.",
+               "See the error text; once mended, run: systemctl restart driverext"},
+    ReasonInfo{Reason::toolkit_config_invalid, "toolkit-config-invalid", "b0598c44cc4345fea68f6ebb0306c024",
+               Outcome::degraded, ExitCode::failed,
+               "A container engine's configuration file cannot be read, so nothing was added to it.",
+               "Correct the named file, which was left as it is, and run: systemctl restart driverext"},
+    ReasonInfo{Reason::merge_failed, "merge-failed", "41dfc4373da2434dab227befd5e091d4", Outcome::degraded,
+               ExitCode::failed, "The extension could not be merged into the host's /usr.",
+               "See what systemd-sysext says: systemd-sysext status; journalctl -u systemd-sysext"},
+    ReasonInfo{Reason::build_failed, "build-failed", "0bd4b4a2604d440b9c4933cc5e2ede12", Outcome::degraded,
+               ExitCode::failed, "The driver could not be built for this kernel on this node.",
+               "See the whole log in /var/lib/driverext/build.log; use a driver version that supports this kernel."},
+    ReasonInfo{Reason::builder_missing, "builder-missing", "c49073f4391f4818ac06f34a7b90ba25", Outcome::degraded,
+               ExitCode::nothing_fits, "The driver's source is here, but no builder image with this kernel's headers.",
+               "Provide a builder image for this kernel release, or an image of the driver that was built for it."},
+    ReasonInfo{Reason::channel_unreachable, "channel-unreachable", "df3b8ceb151f482ba361fe66cb464a62",
+               Outcome::degraded, ExitCode::try_again, "The channel's server did not answer or has not got the file.",
+               "Check the network and the URL in /etc/driverext/driverext.toml; it is tried again by itself."},
+    ReasonInfo{Reason::index_untrusted, "index-untrusted", "ea341b3969144dfa9363328bb564fd40", Outcome::untrusted,
+               ExitCode::untrusted, "The channel's index is not signed by a trust anchor of this node, or was altered.",
+               "Find out who serves this channel; fetch the index again from its publisher."},
+    ReasonInfo{Reason::index_expired, "index-expired", "f51d04cf3422491c81fc7384fdd6900b", Outcome::untrusted,
+               ExitCode::untrusted, "The channel's index has expired: it may be an old one that somebody holds back.",
+               "Publish the channel anew (driverext channel publish or rollout), or correct this node's clock."},
+    ReasonInfo{Reason::index_rolled_back, "index-rolled-back", "19ab758e8d1e4ee5835090a540fd206f", Outcome::untrusted,
+               ExitCode::untrusted, "The channel's index is older than one that this node has seen.",
+               "Serve the newest index; a mirror may lag behind, or somebody replays an old one."},
+    ReasonInfo{Reason::rollout_waiting, "rollout-waiting", "22377fc893b145bdb01e00a28f59f635", Outcome::degraded,
+               ExitCode::try_again, "The channel has an image for this node, but it is not rolled out to it yet.",
+               "Wait for the rollout to reach this node, or raise it with: driverext channel rollout"},
+    ReasonInfo{Reason::no_image_in_channel, "no-image-in-channel", "106e85750f204fbaa3236c8c297f49a7",
+               Outcome::degraded, ExitCode::nothing_fits, "The channel has no image of this driver for this kernel.",
+               "Publish one with: driverext channel publish"},
     ReasonInfo{Reason::step_failed, "step-failed", "1a7e2079964c40ea8b80b075437d665d", Outcome::degraded,
                ExitCode::failed, "A step of the provision failed, or the host could not be looked at.",
                "See the error text; once mended, run: systemctl restart driverext"},
@@ -82,6 +132,10 @@ std::string_view outcome_name(Outcome outcome) {
   switch (outcome) {
     case Outcome::provisioned:
       return "provisioned";
+    case Outcome::fetching:
+      return "fetching";
+    case Outcome::building:
+      return "building";
     case Outcome::degraded:
       return "degraded";
     case Outcome::untrusted:

@@ -30,6 +30,22 @@ enum class Reason {
   device_missing,
   mount_conflict,
   not_permitted,
+  building,
+  fetching,
+  put_aside,
+  load_interrupted,
+  check_failed,
+  root_failed,
+  toolkit_config_invalid,
+  merge_failed,
+  build_failed,
+  builder_missing,
+  channel_unreachable,
+  index_untrusted,
+  index_expired,
+  index_rolled_back,
+  rollout_waiting,
+  no_image_in_channel,
   step_failed,
 };
 
@@ -46,7 +62,7 @@ enum class ExitCode : int {
 };
 
 /// How a provision ended, in the word that `driverext status` shows.
-enum class Outcome { provisioned, degraded, untrusted };
+enum class Outcome { provisioned, fetching, building, degraded, untrusted };
 
 struct ReasonInfo {
   Reason reason;

@@ -1,7 +1,7 @@
 #include "provisioner/config.hpp"
 
 #include "base/text.hpp"
-#include "provisioner/toml_file.hpp"
+#include "sys/toml_file.hpp"
 
 namespace driverext {
 

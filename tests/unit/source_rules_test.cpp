@@ -24,8 +24,12 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"kernel", {"base", "sys", "log", "crypto"}},
     {"sysext", {"base", "sys", "log", "crypto"}},
     {"modules", {"base", "sys", "log", "crypto"}},
-    {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules"}},
-    {"cli", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "provisioner"}},
+    {"toolkit", {"base", "sys", "log", "crypto"}},
+    {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
+    {"channel", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
+    {"acquire", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel"}},
+    {"cli",
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel", "acquire"}},
 };
 
 // C library (a prefix of the header's name) → the only files or folders that may include it.
@@ -34,8 +38,9 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kConfined = 
     {"libmount", {"kernel/mount.cpp"}},
     {"systemd/", {"log/"}},
     {"openssl/", {"crypto/"}},
-    {"toml++/", {"provisioner/toml_file.hpp"}},
+    {"toml++/", {"sys/toml_file.hpp"}},
     {"nlohmann/", {"base/json.hpp"}},
+    {"curl/", {"channel/http.cpp"}},
     {"blkid/", {}},
     {"zstd.h", {}},
 };

@@ -1,4 +1,4 @@
-#include "provisioner/toml_file.hpp"
+#include "sys/toml_file.hpp"
 
 #include <algorithm>
 
