@@ -54,9 +54,14 @@ OrderedJson describe(const ImageFile& file, const Manifest& manifest) {
 }
 
 void print_table(const ImageFile& file, const Manifest& manifest, const std::string& signature) {
-  std::printf("%14s: %s %s (%s)\n", "Driver", manifest.driver.c_str(), manifest.version.c_str(), manifest.kind.c_str());
-  std::printf("%14s: %s\n", "Kernel", manifest.kernel_release.c_str());
-  std::printf("%14s: %s\n", "Vermagic", manifest.vermagic.c_str());
+  std::printf("%14s: %s %s (%s)\n", "Driver", manifest.driver.c_str(), manifest.version.c_str(),
+              std::string(kind_name(manifest.kind)).c_str());
+  const auto line = [](const char* label, const std::string& value) {
+    if (!value.empty()) std::printf("%14s: %s\n", label, value.c_str());
+  };
+  line("Kernel", manifest.kernel_release);
+  for (const std::string& kernel : manifest.kernels) line("Builds for", kernel);
+  line("Vermagic", manifest.vermagic);
   std::printf("%14s: %s %s, %s\n", "OS", manifest.os_id.c_str(), manifest.os_version_id.c_str(),
               manifest.architecture.c_str());
   std::printf("%14s: %s\n", "License", manifest.license.c_str());

@@ -34,9 +34,58 @@ Result<void> copy_range(int from, uint64_t from_offset, int to, uint64_t to_offs
   return {};
 }
 
+Result<void> copy_tree(const ImageTree& from, const fs::path& tree) {
+  const fs::path target = from.path_in_image.empty() ? tree : tree / from.path_in_image;
+  std::error_code error;
+  fs::create_directories(target, error);
+  if (!error) fs::copy(from.source, target, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
+  if (error) return os_failure(error.value(), "cannot copy " + from.source);
+  return {};
+}
+
+// Whatever the builder's umask and the sources' modes are, the image is the same.
+Result<void> set_modes(const fs::path& tree) {
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(tree, error), end; !error && it != end; it.increment(error)) {
+    const fs::file_status status = it->symlink_status(error);
+    if (error) break;
+    if (fs::is_symlink(status)) continue;
+    if (!fs::is_regular_file(status) && !fs::is_directory(status)) {
+      return make_error(Errc::invalid_input,
+                        fs::relative(it->path(), tree).string() + " is neither file, directory nor symbolic link");
+    }
+    const bool executable = (status.permissions() & fs::perms::owner_exec) != fs::perms::none;
+    fs::permissions(it->path(), fs::perms(fs::is_directory(status) || executable ? 0755 : 0644), error);
+    if (error) break;
+  }
+  if (error) return os_failure(error.value(), "cannot prepare " + tree.string());
+  return {};
+}
+
+// An extension is merged over the host's /usr: nothing else belongs in it, and no module index, which would hide the
+// host's and every other extension's.
+Result<void> check_extension_tree(const fs::path& tree) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(tree, error)) {
+    if (entry.path().filename() != "usr") {
+      return make_error(Errc::invalid_input,
+                        "an extension holds usr/ only, not " + entry.path().filename().string() + "/");
+    }
+  }
+  for (const fs::directory_entry& kernel : fs::directory_iterator(tree / "usr/lib/modules", error)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(kernel.path(), error)) {
+      if (!entry.path().filename().string().starts_with("modules.")) continue;
+      return make_error(Errc::invalid_input, fs::relative(entry.path(), tree).string() +
+                                                 " is a module index, which would hide the host's; leave it out");
+    }
+  }
+  return {};
+}
+
 Result<void> write_tree(const fs::path& tree, const BuildRequest& request) {
   std::vector<ImageContent> files = request.files;
   const Manifest& manifest = request.manifest;
+  for (const ImageTree& from : request.trees) TRY_VOID(copy_tree(from, tree));
   files.push_back({"", std::string(kManifestPath), format_manifest(manifest)});
   files.push_back({"", "usr/lib/extension-release.d/extension-release." + manifest.driver,
                    "ID=" + manifest.os_id + "\nVERSION_ID=" + manifest.os_version_id +
@@ -52,16 +101,11 @@ Result<void> write_tree(const fs::path& tree, const BuildRequest& request) {
     const fs::path target = tree / file.path_in_image;
     fs::create_directories(target.parent_path(), error);
     if (!error) fs::copy_file(file.source, target, error);
+    if (!error) fs::permissions(target, fs::perms(0644), error);
     if (error) return os_failure(error.value(), "cannot copy " + file.source);
   }
-  // Whatever the builder's umask and the sources' modes are, the image is the same.
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(tree, error), end; !error && it != end; it.increment(error)) {
-    fs::permissions(it->path(), fs::perms(it->is_directory(error) ? 0755 : 0644), error);
-    if (error) break;
-  }
-  if (error) return os_failure(error.value(), "cannot prepare " + tree.string());
-  return {};
+  if (manifest.is_loadable()) TRY_VOID(check_extension_tree(tree));
+  return set_modes(tree);
 }
 
 Digest derived(std::string_view purpose, ByteSpan input) {
@@ -182,12 +226,25 @@ class OutputFile {
 
 Result<void> pack_squashfs(const fs::path& tree, const fs::path& output, const BuildRequest& request) {
   const std::string epoch = std::to_string(request.manifest.created);
-  // No fragments: every file has blocks of its own, so damage in one does not take others with it.
-  Result<std::string> packed =
-      run_program({"mksquashfs", tree.string(), output.string(), "-comp", "zstd", "-Xcompression-level",
-                   std::to_string(request.zstd_level), "-noappend", "-no-progress", "-quiet", "-all-root", "-no-xattrs",
-                   "-no-fragments", "-no-exports", "-root-mode", "0755"},
-                  {"SOURCE_DATE_EPOCH=" + epoch});
+  std::vector<std::string> command = {"mksquashfs",
+                                      tree.string(),
+                                      output.string(),
+                                      "-comp",
+                                      "zstd",
+                                      "-Xcompression-level",
+                                      std::to_string(request.zstd_level),
+                                      "-noappend",
+                                      "-no-progress",
+                                      "-quiet",
+                                      "-all-root",
+                                      "-no-xattrs",
+                                      "-no-exports",
+                                      "-root-mode",
+                                      "0755"};
+  // Every module and library has blocks of its own, so damage in one does not take others with it. Source trees are
+  // thousands of small files, read as a whole.
+  if (request.manifest.is_loadable()) command.emplace_back("-no-fragments");
+  Result<std::string> packed = run_program(command, {"SOURCE_DATE_EPOCH=" + epoch});
   if (!packed) return std::move(packed).error();
   return {};
 }

@@ -20,8 +20,16 @@ struct ImageContent {
   std::string text;
 };
 
+/// A directory whose content goes into the image. Symbolic links stay links; of modes only the owner's execute bit is
+/// kept; anything but files, directories and links is refused.
+struct ImageTree {
+  std::string source;         ///< path on this machine
+  std::string path_in_image;  ///< relative; empty: the image's root
+};
+
 struct BuildRequest {
   Manifest manifest;
+  std::vector<ImageTree> trees;
   std::vector<ImageContent> files;  ///< without manifest and extension-release: those are added
   std::string output;
   const SigningKey* key = nullptr;  ///< none: the image is left unsigned

@@ -1,6 +1,7 @@
 #include "sysext/manifest.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "base/bytes.hpp"
 #include "base/json.hpp"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr uint64_t kFormat = 1;
 constexpr size_t kMaxModules = 1000;
+constexpr std::array<std::string_view, 4> kKindNames = {"modules", "complete", "source", "builder"};
 
 Result<void> check_hex(std::string_view what, std::string_view text, size_t digits) {
   if (text.size() == digits && from_hex(text)) return {};
@@ -50,30 +52,73 @@ Result<ModuleRecord> parse_module(const Json& object) {
   return record;
 }
 
-}  // namespace
-
-Result<Manifest> parse_manifest(std::string_view text) {
-  TRY(const Json object, parse_json(text, {.max_size = kMaxManifestSize, .max_depth = 6}));
-  TRY_VOID(only_members(object, {"format", "driver", "version", "kind", "kernelRelease", "vermagic", "architecture",
-                                 "os", "license", "created", "modules"}));
-  TRY(const uint64_t format, json_number(object, "format"));
-  if (format != kFormat) {
-    return make_error(Errc::unsupported,
-                      "manifest format " + std::to_string(format) + " is newer than this driverext; update driverext");
-  }
-  Manifest manifest;
-  TRY(manifest.driver, json_string(object, "driver"));
-  TRY_VOID(check_name("driver", manifest.driver));
-  TRY(manifest.version, json_string(object, "version"));
-  TRY_VOID(check_name("version", manifest.version));
-  TRY(manifest.kind, json_string(object, "kind"));
-  if (manifest.kind != "modules") {
-    return make_error(Errc::unsupported, "images of kind \"" + manifest.kind + "\" are not handled");
-  }
+Result<void> parse_loadable(const Json& object, Manifest& manifest) {
   TRY(manifest.kernel_release, json_string(object, "kernelRelease"));
   TRY_VOID(check_name("kernel release", manifest.kernel_release));
   TRY(manifest.vermagic, json_string(object, "vermagic"));
   TRY_VOID(check_printable("vermagic", manifest.vermagic));
+  if (!object.contains("modules") || !object["modules"].is_array() || object["modules"].empty() ||
+      object["modules"].size() > kMaxModules) {
+    return make_error(Errc::invalid_input, "\"modules\" is not a list of 1 to 1000 modules");
+  }
+  for (const Json& entry : object["modules"]) {
+    TRY(ModuleRecord record, parse_module(entry));
+    manifest.modules.push_back(std::move(record));
+  }
+  return {};
+}
+
+Result<void> parse_kernels(const Json& object, Manifest& manifest) {
+  if (!object.contains("kernels") || !object["kernels"].is_array() || object["kernels"].empty() ||
+      object["kernels"].size() > kMaxModules) {
+    return make_error(Errc::invalid_input, "\"kernels\" is not a list of 1 to 1000 kernel releases");
+  }
+  for (const Json& entry : object["kernels"]) {
+    if (!entry.is_string()) return make_error(Errc::invalid_input, "\"kernels\" holds something else than names");
+    manifest.kernels.push_back(entry.get<std::string>());
+    TRY_VOID(check_name("kernel release", manifest.kernels.back()));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view kind_name(Kind kind) { return kKindNames[static_cast<size_t>(kind)]; }
+
+Result<Kind> kind_of_name(std::string_view name) {
+  const auto* const found = std::find(kKindNames.begin(), kKindNames.end(), name);
+  if (found == kKindNames.end()) {
+    return make_error(Errc::unsupported, "images of kind \"" + std::string(name) + "\" are not handled");
+  }
+  return static_cast<Kind>(found - kKindNames.begin());
+}
+
+std::string source_folder(const Manifest& manifest) {
+  return "usr/src/driverext/" + manifest.driver + "-" + manifest.version;
+}
+
+Result<Manifest> parse_manifest(std::string_view text) {
+  TRY(const Json object, parse_json(text, {.max_size = kMaxManifestSize, .max_depth = 6}));
+  TRY(const uint64_t format, json_number(object, "format"));
+  if (format != kFormat) {
+    return make_error(Errc::unsupported, "manifest format " + std::to_string(format) + " is not handled");
+  }
+  Manifest manifest;
+  TRY(const std::string kind, json_string(object, "kind"));
+  TRY(manifest.kind, kind_of_name(kind));
+  if (manifest.is_loadable()) {
+    TRY_VOID(only_members(object, {"format", "driver", "version", "kind", "kernelRelease", "vermagic", "architecture",
+                                   "os", "license", "created", "modules"}));
+  } else if (manifest.kind == Kind::builder) {
+    TRY_VOID(only_members(
+        object, {"format", "driver", "version", "kind", "kernels", "architecture", "os", "license", "created"}));
+  } else {
+    TRY_VOID(only_members(object, {"format", "driver", "version", "kind", "architecture", "os", "license", "created"}));
+  }
+  TRY(manifest.driver, json_string(object, "driver"));
+  TRY_VOID(check_name("driver", manifest.driver));
+  TRY(manifest.version, json_string(object, "version"));
+  TRY_VOID(check_name("version", manifest.version));
   TRY(manifest.architecture, json_string(object, "architecture"));
   TRY_VOID(check_name("architecture", manifest.architecture));
   TRY(manifest.license, json_string(object, "license"));
@@ -85,39 +130,36 @@ Result<Manifest> parse_manifest(std::string_view text) {
   TRY(manifest.os_version_id, json_string(object["os"], "versionId"));
   TRY_VOID(check_printable("os id", manifest.os_id));
   TRY_VOID(check_printable("os versionId", manifest.os_version_id));
-
-  if (!object.contains("modules") || !object["modules"].is_array() || object["modules"].empty() ||
-      object["modules"].size() > kMaxModules) {
-    return make_error(Errc::invalid_input, "\"modules\" is not a list of 1 to 1000 modules");
-  }
-  for (const Json& entry : object["modules"]) {
-    TRY(ModuleRecord record, parse_module(entry));
-    manifest.modules.push_back(std::move(record));
-  }
+  if (manifest.is_loadable()) TRY_VOID(parse_loadable(object, manifest));
+  if (manifest.kind == Kind::builder) TRY_VOID(parse_kernels(object, manifest));
   return manifest;
 }
 
 std::string format_manifest(const Manifest& manifest) {
-  OrderedJson modules = OrderedJson::array();
-  for (const ModuleRecord& record : manifest.modules) {
-    modules.push_back({{"name", record.name},
-                       {"path", record.path},
-                       {"size", record.size},
-                       {"sha256", record.sha256},
-                       {"buildId", record.build_id},
-                       {"depends", record.depends}});
+  OrderedJson object = {{"format", kFormat},
+                        {"driver", manifest.driver},
+                        {"version", manifest.version},
+                        {"kind", kind_name(manifest.kind)}};
+  if (manifest.is_loadable()) {
+    object["kernelRelease"] = manifest.kernel_release;
+    object["vermagic"] = manifest.vermagic;
   }
-  const OrderedJson object = {{"format", kFormat},
-                              {"driver", manifest.driver},
-                              {"version", manifest.version},
-                              {"kind", manifest.kind},
-                              {"kernelRelease", manifest.kernel_release},
-                              {"vermagic", manifest.vermagic},
-                              {"architecture", manifest.architecture},
-                              {"os", {{"id", manifest.os_id}, {"versionId", manifest.os_version_id}}},
-                              {"license", manifest.license},
-                              {"created", manifest.created},
-                              {"modules", modules}};
+  if (manifest.kind == Kind::builder) object["kernels"] = manifest.kernels;
+  object["architecture"] = manifest.architecture;
+  object["os"] = {{"id", manifest.os_id}, {"versionId", manifest.os_version_id}};
+  object["license"] = manifest.license;
+  object["created"] = manifest.created;
+  if (manifest.is_loadable()) {
+    object["modules"] = OrderedJson::array();
+    for (const ModuleRecord& record : manifest.modules) {
+      object["modules"].push_back({{"name", record.name},
+                                   {"path", record.path},
+                                   {"size", record.size},
+                                   {"sha256", record.sha256},
+                                   {"buildId", record.build_id},
+                                   {"depends", record.depends}});
+    }
+  }
   // A module's licence can hold any bytes. What is not UTF-8 is replaced here, and refused by parse_manifest.
   return object.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }

@@ -23,19 +23,38 @@ struct ModuleRecord {
   std::vector<std::string> depends;
 };
 
-struct Manifest {
-  std::string driver;
-  std::string version;
-  std::string kind;  ///< "modules"
-  std::string kernel_release;
-  std::string vermagic;
-  std::string architecture;   ///< as systemd spells it
-  std::string os_id;          ///< ID= of the host's os-release
-  std::string os_version_id;  ///< VERSION_ID=
-  std::string license;
-  uint64_t created = 0;  ///< seconds since 1970, from SOURCE_DATE_EPOCH
-  std::vector<ModuleRecord> modules;
+/// What an extension holds.
+enum class Kind {
+  modules,   ///< kernel modules for one kernel
+  complete,  ///< the same, and the driver's user libraries and programs
+  source,    ///< a Kbuild tree to build modules from
+  builder,   ///< a root file system with compiler and kernel headers
 };
+std::string_view kind_name(Kind kind);
+/// Errors: Errc::unsupported.
+Result<Kind> kind_of_name(std::string_view name);
+
+struct Manifest {
+  std::string driver;  ///< of a builder image: "builder"
+  std::string version;
+  Kind kind = Kind::modules;
+  std::string kernel_release;        ///< modules, complete; else empty
+  std::string vermagic;              ///< modules, complete; else empty
+  std::vector<std::string> kernels;  ///< builder: the kernel releases whose headers it has
+  std::string architecture;          ///< as systemd spells it
+  std::string os_id;                 ///< ID= of the host's os-release
+  std::string os_version_id;         ///< VERSION_ID=
+  std::string license;
+  uint64_t created = 0;               ///< seconds since 1970, from SOURCE_DATE_EPOCH
+  std::vector<ModuleRecord> modules;  ///< modules, complete; else empty
+
+  /// Holds modules to load, not something to build from.
+  [[nodiscard]] bool is_loadable() const { return kind == Kind::modules || kind == Kind::complete; }
+  [[nodiscard]] bool has_userland() const { return kind == Kind::complete; }
+};
+
+/// Where the Kbuild tree of a source extension stands in it.
+std::string source_folder(const Manifest& manifest);
 
 /// Strict: unknown members, duplicate members and unusable names are errors (Errc::invalid_input).
 Result<Manifest> parse_manifest(std::string_view text);

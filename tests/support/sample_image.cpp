@@ -54,7 +54,7 @@ Manifest sample_manifest(const SampleOptions& options) {
   Manifest manifest;
   manifest.driver = options.driver;
   manifest.version = options.version;
-  manifest.kind = "modules";
+  manifest.kind = Kind::modules;
   manifest.kernel_release = options.kernel_release;
   manifest.vermagic = options.kernel_release + " SMP preempt mod_unload modversions ";
   manifest.architecture = options.architecture;
