@@ -23,10 +23,15 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"", "status", cli::status, "show how the driver of this node is doing"},
     {"", "provision", driverext::provision_main, "provision the configured driver now"},
+    {"", "stage", cli::stage, "make everything ready for a kernel that is not running yet"},
     {"image", "build", cli::image_build, "make an extension image from kernel modules"},
     {"image", "sign", cli::image_sign, "sign an image"},
     {"image", "inspect", cli::image_inspect, "show what an image says it is, without trusting it"},
     {"image", "verify", cli::image_verify, "check an image, all of it, against trust anchors"},
+    {"channel", "init", cli::channel_init, "make a channel that a web server can serve"},
+    {"channel", "publish", cli::channel_publish, "put images into a channel"},
+    {"channel", "rollout", cli::channel_rollout, "set how many nodes a release reaches"},
+    {"channel", "check", cli::channel_check, "show what this node would take from a channel"},
 };
 
 void print_help(std::FILE* to) {

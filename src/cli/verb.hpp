@@ -12,6 +12,11 @@ int image_build(int argc, char** argv);
 int image_sign(int argc, char** argv);
 int image_inspect(int argc, char** argv);
 int image_verify(int argc, char** argv);
+int channel_init(int argc, char** argv);
+int channel_publish(int argc, char** argv);
+int channel_rollout(int argc, char** argv);
+int channel_check(int argc, char** argv);
+int stage(int argc, char** argv);
 int status(int argc, char** argv);
 
 /// --json=pretty|short|off

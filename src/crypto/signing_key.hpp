@@ -14,6 +14,13 @@ class SigningKey {
  public:
   /// PEM texts. Errors: Errc::invalid_input if either is not PEM or they do not belong together.
   static Result<SigningKey> from_pem(std::string_view key_pem, std::string_view certificate_pem);
+  /// A new P-256 key with a self-signed certificate for signing code that never expires: for a node that signs what it
+  /// built itself, whatever its clock says.
+  struct Pem {
+    std::string key;
+    std::string certificate;
+  };
+  static Result<Pem> generate(const std::string& common_name);
   SigningKey(SigningKey&&) noexcept;
   SigningKey& operator=(SigningKey&&) noexcept;
   ~SigningKey();

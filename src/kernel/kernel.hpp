@@ -37,13 +37,23 @@ struct VerityDevice {
 struct MountRequest {
   std::string source;
   std::string target;
-  std::string type;
-  std::string options;
+  std::string type;     ///< empty for bind mounts
+  std::string options;  ///< as mount(8) takes them: "ro,nodev", "bind", "rbind", "private"
 };
 
 struct MountPoint {
   uint64_t device_number = 0;
   std::string type;
+};
+
+/// A character device node.
+struct DeviceNode {
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned mode = 0;  ///< permission bits
+  unsigned owner = 0;
+  unsigned group = 0;
+  bool operator==(const DeviceNode&) const = default;
 };
 
 struct LoadedModule {
@@ -68,8 +78,16 @@ class Kernel {
   virtual Result<void> read_first_block(const VerityDevice& device) = 0;
 
   virtual Result<void> mount(const MountRequest& request) = 0;
+  /// The topmost mount at exactly this place.
   virtual Result<std::optional<MountPoint>> find_mount(const std::string& target) = 0;
   virtual Result<void> unmount(const std::string& target) = 0;
+
+  /// Makes a node in place of whatever has that name, in one go: nobody can open it before its mode and owner are
+  /// right. Its folder is there.
+  virtual Result<void> make_node(const std::string& path, const DeviceNode& node) = 0;
+  /// Nothing if there is no character device of that name.
+  virtual Result<std::optional<DeviceNode>> find_node(const std::string& path) = 0;
+  virtual Result<void> remove_node(const std::string& path) = 0;
 
   /// Loads a module file. Errors carry the errno that the kernel gave.
   virtual Result<void> load_module(const std::string& path, const std::string& parameters) = 0;

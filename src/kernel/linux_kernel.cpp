@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "kernel/device_mapper.hpp"
+#include "kernel/device_node.hpp"
 #include "kernel/loop.hpp"
 #include "kernel/module_insertion.hpp"
 #include "kernel/mount.hpp"
@@ -109,6 +110,12 @@ class LinuxKernel final : public Kernel {
   Result<void> mount(const MountRequest& request) override { return mount_filesystem(request); }
   Result<std::optional<MountPoint>> find_mount(const std::string& target) override { return find_mount_point(target); }
   Result<void> unmount(const std::string& target) override { return unmount_filesystem(target); }
+
+  Result<void> make_node(const std::string& path, const DeviceNode& node) override {
+    return make_device_node(path, node);
+  }
+  Result<std::optional<DeviceNode>> find_node(const std::string& path) override { return find_device_node(path); }
+  Result<void> remove_node(const std::string& path) override { return remove_device_node(path); }
 
   Result<void> load_module(const std::string& path, const std::string& parameters) override {
     return insert_module_file(path, parameters);

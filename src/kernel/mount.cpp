@@ -36,7 +36,7 @@ Result<void> mount_filesystem(const MountRequest& request) {
   if (!context) return os_failure(ENOMEM, "cannot mount " + request.target);
   mnt_context_set_source(context.get(), request.source.c_str());
   mnt_context_set_target(context.get(), request.target.c_str());
-  mnt_context_set_fstype(context.get(), request.type.c_str());
+  if (!request.type.empty()) mnt_context_set_fstype(context.get(), request.type.c_str());
   mnt_context_set_options(context.get(), request.options.c_str());
   // No helpers (/sbin/mount.TYPE) and no utab entry: this is a plain kernel mount.
   mnt_context_disable_helpers(context.get(), 1);

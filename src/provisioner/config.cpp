@@ -4,6 +4,35 @@
 #include "sys/toml_file.hpp"
 
 namespace driverext {
+namespace {
+
+// A table that may be absent.
+Result<const toml::table*> table_of(const toml::table& table, std::string_view name, const std::string& file) {
+  const toml::node* node = table.get(name);
+  if (node == nullptr || node->is_table()) return node == nullptr ? nullptr : node->as_table();
+  return config_error(file, node->source(), "\"" + std::string(name) + "\" is not a table");
+}
+
+Result<void> read_channel(const toml::table& table, const std::string& file, Config& config) {
+  TRY_VOID(only_keys(table, {"url"}, file));
+  TRY(config.channel_url, toml_string(table, "url", file));
+  if (!config.channel_url.starts_with("http://") && !config.channel_url.starts_with("https://")) {
+    return config_error(file, table.source(), "the channel's url is not http:// or https://");
+  }
+  return {};
+}
+
+Result<void> read_toolkit(const toml::table& table, const std::string& file, Config& config) {
+  TRY_VOID(only_keys(table, {"configure"}, file));
+  TRY(config.toolkit, toml_strings(table, "configure", file));
+  for (const std::string& name : *config.toolkit) {
+    if (name == kToolkitCdi || name == kToolkitConfig || name == kToolkitDocker) continue;
+    return config_error(file, table.source(), "\"configure\" takes cdi, config and docker, not \"" + name + "\"");
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<Config> read_config(const Dir& root) {
   const std::string file = root.path_of(kConfigFile);
@@ -13,7 +42,7 @@ Result<Config> read_config(const Dir& root) {
                       "there is no " + file + "; it needs at least: [driver] and name = \"...\"");
   }
   if (!table) return std::move(table).error();
-  TRY_VOID(only_keys(*table, {"driver"}, file));
+  TRY_VOID(only_keys(*table, {"driver", "channel", "build", "host", "toolkit"}, file));
   const toml::table* driver = table->get_as<toml::table>("driver");
   if (driver == nullptr) return config_error(file, table->source(), "the table [driver] is missing");
   TRY_VOID(only_keys(*driver, {"name"}, file));
@@ -22,6 +51,20 @@ Result<Config> read_config(const Dir& root) {
   if (const Result<void> fine = check_name("driver name", config.driver); !fine) {
     return config_error(file, driver->source(), fine.error().what);
   }
+  TRY(const toml::table* channel, table_of(*table, "channel", file));
+  if (channel != nullptr) TRY_VOID(read_channel(*channel, file, config));
+  TRY(const toml::table* build, table_of(*table, "build", file));
+  if (build != nullptr) {
+    TRY_VOID(only_keys(*build, {"enabled"}, file));
+    TRY(config.build, toml_bool(*build, "enabled", true, file));
+  }
+  TRY(const toml::table* host, table_of(*table, "host", file));
+  if (host != nullptr) {
+    TRY_VOID(only_keys(*host, {"merge"}, file));
+    TRY(config.merge, toml_bool(*host, "merge", false, file));
+  }
+  TRY(const toml::table* toolkit, table_of(*table, "toolkit", file));
+  if (toolkit != nullptr) TRY_VOID(read_toolkit(*toolkit, file, config));
   return config;
 }
 

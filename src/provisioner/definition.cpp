@@ -6,6 +6,9 @@
 namespace driverext {
 namespace {
 
+constexpr std::string_view kEach = "/*/";
+constexpr unsigned kMaxMinor = (1U << 20) - 1;
+
 Result<std::vector<const toml::table*>> tables(const toml::table& table, std::string_view key,
                                                const std::string& file) {
   std::vector<const toml::table*> found;
@@ -22,8 +25,104 @@ Result<std::vector<const toml::table*>> tables(const toml::table& table, std::st
   return found;
 }
 
+// An absolute path as it is written, relative to the root as it is used.
+Result<std::string> path_below(const toml::table& table, std::string_view key, std::string_view folder,
+                               const std::string& file) {
+  TRY(const std::string path, toml_string(table, key, file));
+  if (path.starts_with(folder) && path.find("/../") == std::string::npos && !path.ends_with("/..")) {
+    return path.substr(1);
+  }
+  return config_error(file, table.source(), "\"" + std::string(key) + "\" is not below " + std::string(folder));
+}
+
+Result<DefinedDevice> parse_device(const toml::table& entry, const std::string& file) {
+  TRY_VOID(only_keys(entry, {"node", "sysfs"}, file));
+  DefinedDevice device;
+  TRY(device.node, path_below(entry, "node", "/dev/", file));
+  TRY(const std::string sysfs, path_below(entry, "sysfs", "/sys/", file));
+  device.sysfs_number = sysfs + "/dev";
+  return device;
+}
+
+// "/proc/driver/x/*/information": the folder, and the file in each folder below it.
+Result<void> parse_each(const toml::table& entry, const std::string& file, DefinedNode& node) {
+  TRY(const std::string pattern, path_below(entry, "each", "/proc/", file));
+  const size_t star = pattern.find(kEach);
+  node.each = pattern.substr(0, star);
+  if (star != std::string::npos) node.file = pattern.substr(star + kEach.size());
+  if (node.file.empty() || node.file.find('*') != std::string::npos || node.file.find('/') != std::string::npos) {
+    return config_error(file, entry.source(), "\"each\" is not of the form /proc/FOLDER/*/FILE");
+  }
+  TRY(node.minor_key, toml_string(entry, "minor", file));
+  TRY(node.name_keys, toml_strings(entry, "names", file));
+  if (node.node.find("{minor}") == std::string::npos) {
+    return config_error(file, entry.source(), "\"node\" must contain {minor}: there is one for each device");
+  }
+  return {};
+}
+
+Result<DefinedNode> parse_node(const toml::table& entry, const std::string& file) {
+  TRY_VOID(only_keys(entry, {"node", "registered_as", "minor", "each", "names", "permissions", "optional"}, file));
+  DefinedNode node;
+  TRY(node.node, path_below(entry, "node", "/dev/", file));
+  TRY(node.registered_as, toml_strings(entry, "registered_as", file));
+  TRY(node.optional, toml_bool(entry, "optional", false, file));
+  if (entry.contains("permissions")) {
+    TRY(node.permissions, path_below(entry, "permissions", "/proc/", file));
+  }
+  if (entry.contains("each")) {
+    TRY_VOID(parse_each(entry, file, node));
+    return node;
+  }
+  const auto minor = entry["minor"].value<int64_t>();
+  if (!entry["minor"].is_integer() || *minor < 0 || *minor > kMaxMinor) {
+    return config_error(file, entry.source(), "\"minor\" is not a number; only with \"each\" is it a key");
+  }
+  node.minor = static_cast<unsigned>(*minor);
+  return node;
+}
+
+Result<DefinedToolkit> parse_toolkit(const toml::table& table, const std::string& file) {
+  TRY_VOID(only_keys(table, {"cdi", "libraries", "programs", "config", "runtime"}, file));
+  DefinedToolkit toolkit;
+  TRY(toolkit.libraries, toml_strings(table, "libraries", file));
+  TRY(toolkit.programs, toml_strings(table, "programs", file));
+  if (const toml::table* cdi = table["cdi"].as_table(); cdi != nullptr) {
+    TRY_VOID(only_keys(*cdi, {"kind", "file"}, file));
+    TRY(toolkit.cdi_kind, toml_string(*cdi, "kind", file));
+    TRY(toolkit.cdi_file, path_below(*cdi, "file", "/run/", file));
+  }
+  if (const toml::table* config = table["config"].as_table(); config != nullptr) {
+    TRY_VOID(only_keys(*config, {"file", "table", "key"}, file));
+    TRY(toolkit.config_file, path_below(*config, "file", "/etc/", file));
+    TRY(toolkit.config_table, toml_string(*config, "table", file));
+    TRY(toolkit.config_key, toml_string(*config, "key", file));
+  }
+  if (const toml::table* runtime = table["runtime"].as_table(); runtime != nullptr) {
+    TRY_VOID(only_keys(*runtime, {"name", "path"}, file));
+    TRY(toolkit.runtime_name, toml_string(*runtime, "name", file));
+    TRY_VOID(path_below(*runtime, "path", "/", file));
+    TRY(toolkit.runtime_path, toml_string(*runtime, "path", file));
+  }
+  return toolkit;
+}
+
+Result<void> parse_user_part(const toml::table& table, const std::string& file, Definition& definition) {
+  if (const toml::table* root = table["root"].as_table(); root != nullptr) {
+    TRY_VOID(only_keys(*root, {"path", "check"}, file));
+    definition.root.emplace();
+    TRY(definition.root->path, path_below(*root, "path", "/run/", file));
+    TRY(definition.check, toml_strings(*root, "check", file));
+  }
+  if (const toml::table* toolkit = table["toolkit"].as_table(); toolkit != nullptr) {
+    if (!definition.root) return config_error(file, toolkit->source(), "[toolkit] needs [root]");
+    TRY(definition.toolkit, parse_toolkit(*toolkit, file));
+  }
+  return {};
+}
+
 Result<Definition> parse(const toml::table& table, const std::string& file) {
-  TRY_VOID(only_keys(table, {"name", "description", "module", "device"}, file));
+  TRY_VOID(only_keys(table, {"name", "description", "module", "device", "root", "toolkit"}, file));
   Definition definition;
   TRY(definition.name, toml_string(table, "name", file));
   TRY(definition.description, toml_optional_string(table, "description", file));
@@ -38,14 +137,15 @@ Result<Definition> parse(const toml::table& table, const std::string& file) {
   }
   TRY(const auto devices, tables(table, "device", file));
   for (const toml::table* entry : devices) {
-    TRY_VOID(only_keys(*entry, {"node", "sysfs"}, file));
-    TRY(const std::string node, toml_string(*entry, "node", file));
-    TRY(const std::string sysfs, toml_string(*entry, "sysfs", file));
-    if (!node.starts_with("/dev/") || !sysfs.starts_with("/sys/")) {
-      return config_error(file, entry->source(), "\"node\" is below /dev and \"sysfs\" below /sys");
+    if (entry->contains("registered_as")) {
+      TRY(DefinedNode node, parse_node(*entry, file));
+      definition.nodes.push_back(std::move(node));
+    } else {
+      TRY(DefinedDevice device, parse_device(*entry, file));
+      definition.devices.push_back(std::move(device));
     }
-    definition.devices.push_back({node.substr(1), sysfs.substr(1) + "/dev"});
   }
+  TRY_VOID(parse_user_part(table, file, definition));
   if (definition.modules.empty()) return config_error(file, table.source(), "it names no [[module]]");
   return definition;
 }

@@ -1,6 +1,7 @@
-// Driver definitions: how one driver is loaded and which devices show that it works.
+// Driver definitions: all that driverext knows of one driver. Nothing else here knows a vendor.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,47 @@ struct DefinedDevice {
   std::string sysfs_number;  ///< file with MAJOR:MINOR, "sys/class/video4linux/video0/dev"
 };
 
+/// A device node that the kernel does not make: the driver registers a number and leaves the rest to user space. One
+/// node, or one for each folder below `each`.
+struct DefinedNode {
+  std::string node;                        ///< "dev/nvidiactl", "dev/nvidia{minor}"
+  std::vector<std::string> registered_as;  ///< names in /proc/devices, the first one there counts
+  std::optional<unsigned> minor;
+  std::string each;                    ///< folder with one folder a device, "proc/driver/nvidia/gpus"; else empty
+  std::string file;                    ///< in each of them: lines of "Key: value"
+  std::string minor_key;               ///< key of the minor number
+  std::vector<std::string> name_keys;  ///< keys of other names of the device, for container engines
+  std::string permissions;             ///< file with DeviceFileMode, DeviceFileUID, DeviceFileGID; else 0666 root:root
+  bool optional = false;               ///< no node if nothing is registered
+};
+
+/// A directory that looks like a root file system with the driver's user part.
+struct DefinedRoot {
+  std::string path;  ///< "run/nvidia/driver"
+};
+
+/// What container engines are told.
+struct DefinedToolkit {
+  std::string cdi_kind;                ///< "nvidia.com/gpu"; empty: no CDI spec
+  std::string cdi_file;                ///< "run/cdi/nvidia.yaml"
+  std::vector<std::string> libraries;  ///< file name patterns; "{version}" is the driver's
+  std::vector<std::string> programs;
+  std::string config_file;  ///< of the vendor's own toolkit: where it reads the driver root; empty: none
+  std::string config_table;
+  std::string config_key;
+  std::string runtime_name;  ///< entry for container engines; empty: none
+  std::string runtime_path;
+};
+
 struct Definition {
   std::string name;
   std::string description;
   std::vector<DefinedModule> modules;
   std::vector<DefinedDevice> devices;
+  std::vector<DefinedNode> nodes;
+  std::optional<DefinedRoot> root;
+  std::vector<std::string> check;  ///< command, run inside the driver root; empty: none
+  std::optional<DefinedToolkit> toolkit;
 };
 
 /// From etc/driverext/drivers, else usr/lib/driverext/drivers. Errors: Reason::config_invalid.

@@ -17,6 +17,14 @@ std::unique_ptr<Step> make_step(StepKind kind, const StepContext& context) {
       return make_load_step(context);
     case StepKind::devices:
       return make_devices_step(context);
+    case StepKind::root:
+      return make_root_step(context);
+    case StepKind::check:
+      return make_check_step(context);
+    case StepKind::toolkit:
+      return make_toolkit_step(context);
+    case StepKind::merge:
+      return make_merge_step(context);
     case StepKind::commit:
       return make_commit_step(context);
   }
@@ -80,6 +88,7 @@ Execution execute(const Plan& plan, const StepContext& context, Progress& progre
     if (report.outcome == StepOutcome::satisfied || steps[i]->stays_after_failure()) continue;
     const Result<void> undone = steps[i]->undo();
     if (!undone) {
+      execution.left_behind = true;
       execution.failure->what +=
           "; and undoing " + std::string(step_name(report.kind)) + " failed (" + undone.error().message() + ")";
     } else if (report.outcome == StepOutcome::done) {

@@ -35,6 +35,7 @@ class Progress {
 struct Execution {
   std::vector<StepReport> reports;
   std::optional<Error> failure;  ///< of the step that failed
+  bool left_behind = false;      ///< and undoing did not get everything away
 };
 
 Execution execute(const Plan& plan, const StepContext& context, Progress& progress);

@@ -6,12 +6,16 @@
 #include <cerrno>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr std::string_view kImageSuffix = ".raw";
 constexpr std::string_view kNoteSuffix = ".reason.json";
+
+constexpr std::string_view kOriginFile = "/origin";
+constexpr size_t kMaxOrigin = 64;
 
 Result<VerifiedImage> verify_file(const Dir& root, const std::string& name, const TrustStore& anchors, int64_t now) {
   Result<UniqueFd> opened = root.open_no_follow(name, O_RDONLY | O_NOCTTY | O_NONBLOCK);
@@ -26,7 +30,7 @@ Result<VerifiedImage> verify_file(const Dir& root, const std::string& name, cons
 
 class Inventarist {
  public:
-  Inventarist(const Dir& root, const TrustStore& anchors, int64_t now) : root_(root), anchors_(anchors), now_(now) {}
+  Inventarist(const Dir& root, const Trust& trust, int64_t now) : root_(root), trust_(trust), now_(now) {}
 
   // The *.raw files of one folder, but for hidden ones: those are still being written.
   Result<void> look_into(Place place, const std::string& folder) {
@@ -41,16 +45,31 @@ class Inventarist {
 
  private:
   void add(Place place, const std::string& name) {
-    Result<VerifiedImage> image = verify_file(root_, name, anchors_, now_);
+    Origin origin = Origin::local;
+    Result<VerifiedImage> image = verify_file(root_, name, trust_.publishers, now_);
+    if (!image && place == Place::store && trust_.node.size() != 0) {
+      Result<VerifiedImage> built = verify_file(root_, name, trust_.node, now_);
+      if (built && built->manifest().kind == Kind::modules) {
+        image = std::move(built);
+        origin = Origin::built;
+      }
+    }
+    if (place == Place::store && origin == Origin::local) origin = noted_origin(name);
     const bool to_be_read = image && place != Place::store && (place == Place::quarantine || is_known(*image));
     if (to_be_read) {
       if (Result<void> whole = image->check_all_data(); !whole) image = std::move(whole).error();
     }
     if (image) {
-      inventory_.images.push_back({place, name, *std::move(image), to_be_read});
+      inventory_.images.push_back({place, name, origin, *std::move(image), to_be_read});
     } else {
       inventory_.rejected.push_back({place, name, std::move(image).error()});
     }
+  }
+
+  // For people only: nothing is decided by it.
+  [[nodiscard]] Origin noted_origin(const std::string& name) const {
+    const auto note = root_.read_if_there(name.substr(0, name.rfind('/')) + std::string(kOriginFile), kMaxOrigin);
+    return note && *note && trim(**note) == origin_name(Origin::channel) ? Origin::channel : Origin::local;
   }
 
   [[nodiscard]] bool is_known(const VerifiedImage& image) const {
@@ -59,15 +78,33 @@ class Inventarist {
   }
 
   const Dir& root_;
-  const TrustStore& anchors_;
+  const Trust& trust_;
   int64_t now_;
   Inventory inventory_;
 };
 
 }  // namespace
 
-Result<Inventory> take_inventory(const Dir& root, const TrustStore& anchors, int64_t now) {
-  Inventarist inventarist(root, anchors, now);
+std::string_view origin_name(Origin origin) {
+  switch (origin) {
+    case Origin::local:
+      return "local";
+    case Origin::channel:
+      return "channel";
+    case Origin::built:
+      return "built";
+  }
+  return "?";
+}
+
+Result<Trust> load_trust(const Dir& root) {
+  TRY(TrustStore publishers, TrustStore::load(root, kTrustFolders));
+  TRY(TrustStore node, TrustStore::load(root, {std::string(kNodeKeys)}));
+  return Trust{std::move(publishers), std::move(node)};
+}
+
+Result<Inventory> take_inventory(const Dir& root, const Trust& trust, int64_t now) {
+  Inventarist inventarist(root, trust, now);
   TRY(const std::vector<std::string> store, root.list(kStore));
   for (const std::string& folder : store) {
     TRY_VOID(inventarist.look_into(Place::store, std::string(kStore) + "/" + folder));
@@ -81,6 +118,16 @@ std::string store_folder(const VerifiedImage& image) { return std::string(kStore
 
 std::string store_name(const VerifiedImage& image) {
   return store_folder(image) + "/" + image.manifest().driver + std::string(kImageSuffix);
+}
+
+Result<void> move_to_store(const Dir& root, const std::string& name, const VerifiedImage& image, Origin origin) {
+  TRY_VOID(root.make_dirs(store_folder(image), 0755));
+  // On disk before it has its name there: after a power cut the store holds whole files only.
+  TRY_VOID(sync_file(image.file().fd(), root.path_of(name)));
+  TRY_VOID(root.replace(name, store_name(image)));
+  if (origin == Origin::local) return {};
+  return root.write_atomic(store_folder(image) + std::string(kOriginFile), std::string(origin_name(origin)) + "\n",
+                           0644);
 }
 
 std::string quarantine_note_name(const std::string& image_name) { return image_name + std::string(kNoteSuffix); }

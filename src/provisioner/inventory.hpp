@@ -21,9 +21,26 @@ constexpr std::string_view kQuarantine = "var/lib/driverext/quarantine";
 /// trust anchor that was placed or a clock that was set.
 enum class Place { inbox, store, quarantine };
 
+/// How an image came to be on this node.
+enum class Origin { local, channel, built };
+std::string_view origin_name(Origin origin);
+
+/// Whom this node trusts.
+struct Trust {
+  TrustStore publishers;
+  /// The node's own key: only for what it built itself and put into its store.
+  TrustStore node;
+};
+/// Errors: as TrustStore::load.
+Result<Trust> load_trust(const Dir& root);
+
+/// Where the node's own key and certificate are, relative to the root.
+constexpr std::string_view kNodeKeys = "var/lib/driverext/keys";
+
 struct KnownImage {
   Place place = Place::inbox;
   std::string name;  ///< relative to the root
+  Origin origin = Origin::local;
   VerifiedImage image;
   /// All its data has been read and was right. Of others the kernel will tell, block by block.
   bool whole = false;
@@ -45,11 +62,13 @@ struct Inventory {
 /// Opens and verifies every *.raw of store, inbox and quarantine. One bad image never hides another. A file that has
 /// the root hash of another one may have been sent to mend it, and one from quarantine may have been damaged: these are
 /// here only if all their data is whole. Errors: only if the folders themselves cannot be read.
-Result<Inventory> take_inventory(const Dir& root, const TrustStore& anchors, int64_t now);
+Result<Inventory> take_inventory(const Dir& root, const Trust& trust, int64_t now);
 
 /// Where an image belongs in the store, relative to the root.
 std::string store_folder(const VerifiedImage& image);
 std::string store_name(const VerifiedImage& image);
+/// Moves a verified file of this host into the store, durably, in place of what is there under its root hash.
+Result<void> move_to_store(const Dir& root, const std::string& name, const VerifiedImage& image, Origin origin);
 
 /// The note that lies beside a quarantined file for people to find: its name, its text.
 std::string quarantine_note_name(const std::string& image_name);

@@ -6,8 +6,14 @@ namespace driverext {
 namespace {
 
 bool fits(const Facts& facts, const Config& config, const Manifest& manifest) {
-  return manifest.driver == config.driver && manifest.kernel_release == facts.kernel_release &&
-         manifest.architecture == facts.architecture;
+  return manifest.is_loadable() && manifest.driver == config.driver &&
+         manifest.kernel_release == facts.kernel_release && manifest.architecture == facts.architecture;
+}
+
+// What was put aside after it failed; nothing if it never did.
+const FailedImage* failure_of(const State& state, const KnownImage& known) {
+  const auto failed = state.failed.find(known.image.root_hash_hex());
+  return failed == state.failed.end() ? nullptr : &failed->second;
 }
 
 bool better(const KnownImage& a, const KnownImage& b) {
@@ -29,11 +35,20 @@ const RejectedImage* loudest_rejected(const Inventory& inventory, bool nothing_h
   return nothing_held ? quarantined : nullptr;
 }
 
-Error nothing_fits(const Facts& facts, const Config& config, const Inventory& inventory) {
+Error put_aside(const Manifest& manifest, const FailedImage& failed) {
+  return make_error(Errc::incompatible, Reason::put_aside,
+                    manifest.driver + " " + manifest.version + " took the node down " +
+                        std::to_string(failed.interruptions) + " times while it was loaded (" + failed.message + ")");
+}
+
+Error nothing_fits(const PlanInput& input) {
+  const auto& [facts, config, definition, inventory, state, tried, acquisition] = input;
   std::vector<std::string> held;
   for (const KnownImage& known : inventory.images) {
     const Manifest& manifest = known.image.manifest();
-    if (manifest.driver != config.driver) continue;
+    if (manifest.driver != config.driver || !manifest.is_loadable()) continue;
+    const FailedImage* failed = failure_of(state, known);
+    if (failed != nullptr && fits(facts, config, manifest)) return put_aside(manifest, *failed);
     held.push_back(manifest.driver + " " + manifest.version + " for " + manifest.kernel_release + " (" +
                    manifest.architecture + ")");
   }
@@ -54,6 +69,52 @@ Error nothing_fits(const Facts& facts, const Config& config, const Inventory& in
   return make_error(Errc::incompatible, Reason::no_image_for_kernel, running + "; the store holds: " + list);
 }
 
+// The rungs below the store. What is untrusted, or was put aside, opens none of them.
+void climb_down(const PlanInput& input, Plan& plan) {
+  const Reason reason = reason_of(*plan.problem);
+  if (reason != Reason::no_image && reason != Reason::no_image_for_kernel) return;
+  const Config& config = input.config;
+  const bool can_build = find_build_input(input.facts, config, input.inventory).has_value();
+  const std::string what = config.driver + " for " + input.facts.kernel_release;
+  plan.acquire = can_build || !config.channel_url.empty();
+  if (!plan.acquire) {
+    if (lacks_builder(input.facts, config, input.inventory)) {
+      plan.problem = make_error(Errc::not_found, Reason::builder_missing,
+                                "the source of " + what + " is here, but no builder image has headers of this kernel");
+    }
+    return;
+  }
+  const std::optional<Acquisition>& acquisition = input.acquisition;
+  if (acquisition && acquisition->failed() && acquisition->kernel_release == input.facts.kernel_release) {
+    plan.problem = make_error(Errc::not_found, acquisition->reason, acquisition->message);
+  } else if (!config.channel_url.empty()) {
+    plan.problem = make_error(Errc::transient, Reason::fetching, "an image of " + what + " is being fetched");
+  } else {
+    plan.problem = make_error(Errc::transient, Reason::building, what + " is being built on this node");
+  }
+}
+
+void add_steps(const PlanInput& input, const KnownImage& chosen, Plan& plan) {
+  const Manifest& manifest = chosen.image.manifest();
+  const Definition& definition = input.definition;
+  const std::string what = manifest.driver + " " + manifest.version;
+  const auto add = [&](StepKind kind, std::string why) { plan.steps.push_back({kind, std::move(why)}); };
+  const FailedImage* failed = failure_of(input.state, chosen);
+  add(StepKind::verify, "the hash tree of " + what + " must lead to the signed root hash");
+  add(StepKind::attach, "the kernel reads the image through dm-verity only");
+  add(StepKind::load,
+      what + " was built for the running kernel " + manifest.kernel_release +
+          (failed == nullptr ? "" : "; it failed before (" + failed->reason + "), and there is no other"));
+  add(StepKind::devices, "the driver's device nodes show that it works");
+  if (manifest.has_userland() && definition.root) {
+    add(StepKind::root, "the driver's libraries and devices at /" + definition.root->path);
+    if (!definition.check.empty()) add(StepKind::check, "the driver's own check, inside its root");
+    if (definition.toolkit) add(StepKind::toolkit, "container engines are told where the driver is");
+  }
+  if (manifest.has_userland() && input.config.merge) add(StepKind::merge, "its programs are wanted on the host's PATH");
+  add(StepKind::commit, "this image is remembered as good for this kernel");
+}
+
 }  // namespace
 
 std::string_view step_name(StepKind kind) {
@@ -68,31 +129,69 @@ std::string_view step_name(StepKind kind) {
       return "load";
     case StepKind::devices:
       return "devices";
+    case StepKind::root:
+      return "root";
+    case StepKind::check:
+      return "check";
+    case StepKind::toolkit:
+      return "toolkit";
+    case StepKind::merge:
+      return "merge";
     case StepKind::commit:
       return "commit";
   }
   return "?";
 }
 
-Plan make_plan(const Facts& facts, const Config& config, const Inventory& inventory) {
+std::optional<BuildInput> find_build_input(const Facts& facts, const Config& config, const Inventory& inventory) {
+  if (!config.build) return std::nullopt;
+  std::optional<size_t> source;
+  std::optional<size_t> builder;
+  const auto take = [&](std::optional<size_t>& best, size_t i) {
+    if (!best || better(inventory.images[i], inventory.images[*best])) best = i;
+  };
+  for (size_t i = 0; i < inventory.images.size(); ++i) {
+    const Manifest& manifest = inventory.images[i].image.manifest();
+    if (manifest.architecture != facts.architecture) continue;
+    if (manifest.kind == Kind::source && manifest.driver == config.driver) take(source, i);
+    const auto& kernels = manifest.kernels;
+    const bool has_headers = std::find(kernels.begin(), kernels.end(), facts.kernel_release) != kernels.end();
+    if (manifest.kind == Kind::builder && has_headers) take(builder, i);
+  }
+  if (!source || !builder) return std::nullopt;
+  return BuildInput{*source, *builder};
+}
+
+bool lacks_builder(const Facts& facts, const Config& config, const Inventory& inventory) {
+  const bool has_source = std::any_of(inventory.images.begin(), inventory.images.end(), [&](const KnownImage& known) {
+    const Manifest& manifest = known.image.manifest();
+    return manifest.kind == Kind::source && manifest.driver == config.driver;
+  });
+  return config.build && has_source && !find_build_input(facts, config, inventory);
+}
+
+Plan make_plan(const PlanInput& input) {
   Plan plan;
   plan.steps.push_back({StepKind::import, "files in the inbox go to the store, refused ones to quarantine"});
-  for (size_t i = 0; i < inventory.images.size(); ++i) {
-    const KnownImage& candidate = inventory.images[i];
-    if (!fits(facts, config, candidate.image.manifest())) continue;
-    if (!plan.image || better(candidate, inventory.images[*plan.image])) plan.image = i;
+  const std::vector<KnownImage>& images = input.inventory.images;
+  const auto comes_before = [&](const KnownImage& a, const KnownImage& b) {
+    const bool a_failed = failure_of(input.state, a) != nullptr;
+    const bool b_failed = failure_of(input.state, b) != nullptr;
+    return a_failed == b_failed ? better(a, b) : b_failed;
+  };
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (!fits(input.facts, input.config, images[i].image.manifest())) continue;
+    if (input.tried.contains(images[i].image.root_hash_hex())) continue;
+    const FailedImage* failed = failure_of(input.state, images[i]);
+    if (failed != nullptr && failed->interruptions >= kMaxInterruptions) continue;
+    if (!plan.image || comes_before(images[i], images[*plan.image])) plan.image = i;
   }
-  if (!plan.image) {
-    plan.problem = nothing_fits(facts, config, inventory);
-    return plan;
+  if (plan.image) {
+    add_steps(input, images[*plan.image], plan);
+  } else {
+    plan.problem = nothing_fits(input);
+    climb_down(input, plan);
   }
-  const Manifest& manifest = inventory.images[*plan.image].image.manifest();
-  const std::string what = manifest.driver + " " + manifest.version;
-  plan.steps.push_back({StepKind::verify, "the hash tree of " + what + " must lead to the signed root hash"});
-  plan.steps.push_back({StepKind::attach, "the kernel reads the image through dm-verity only"});
-  plan.steps.push_back({StepKind::load, what + " was built for the running kernel " + manifest.kernel_release});
-  plan.steps.push_back({StepKind::devices, "the driver's device nodes show that it works"});
-  plan.steps.push_back({StepKind::commit, "this image is remembered as good for this kernel"});
   return plan;
 }
 

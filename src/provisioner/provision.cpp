@@ -1,5 +1,9 @@
 #include "provisioner/provision.hpp"
 
+#include <cerrno>
+#include <set>
+#include <utility>
+
 #include "provisioner/config.hpp"
 #include "provisioner/definition.hpp"
 #include "provisioner/inventory.hpp"
@@ -13,7 +17,7 @@ struct Survey {
   Config config;
   Definition definition;
   Inventory inventory;
-  Plan plan;
+  std::optional<Acquisition> acquisition;
 };
 
 // Fills in what is known even if a later question fails, so that the status can still name it.
@@ -24,15 +28,48 @@ Result<Survey> survey(const Host& host, Status& status) {
   TRY(found.config, read_config(host.root));
   status.driver = found.config.driver;
   TRY(found.definition, read_definition(host.root, found.config.driver));
-  TRY(const TrustStore anchors, TrustStore::load(host.root, kTrustFolders));
-  TRY(found.inventory, take_inventory(host.root, anchors, host.now));
+  TRY(const Trust trust, load_trust(host.root));
+  TRY(found.inventory, take_inventory(host.root, trust, host.now));
   for (const RejectedImage& rejected : found.inventory.rejected) {
     status.rejected.push_back({host.root.path_of(rejected.name),
                                std::string(reason_info(reason_of(rejected.error)).code), rejected.error.message(),
                                rejected.place == Place::quarantine});
   }
-  found.plan = make_plan(found.facts, found.config, found.inventory);
+  found.acquisition = read_acquisition(host.root);
   return found;
+}
+
+// What the last boots left: an attempt that was never ended took the node down. And whoever puts an image into the
+// inbox once more wants it to be tried once more.
+State remembered(const StateFile& file, const Inventory& inventory) {
+  State state = file.state();
+  if (state.attempt) {
+    FailedImage& failed = state.failed[state.attempt->root_hash];
+    failed.version = state.attempt->version;
+    failed.reason = reason_info(Reason::load_interrupted).code;
+    failed.message = "the node went down while it was being loaded";
+    ++failed.interruptions;
+    state.attempt.reset();
+  }
+  for (const KnownImage& known : inventory.images) {
+    if (known.place == Place::inbox) state.failed.erase(known.image.root_hash_hex());
+  }
+  return state;
+}
+
+// Whether another image might do better. Not so what is wrong with the host, and what is untrusted is told, not passed
+// over.
+bool is_fault_of_image(const Error& error) {
+  switch (reason_of(error)) {
+    case Reason::module_load_failed:
+      return error.os_error != ENOMEM && error.os_error != EPERM;
+    case Reason::device_missing:
+    case Reason::check_failed:
+    case Reason::dependency_missing:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void conclude(Status& status, const Error& error) {
@@ -41,7 +78,7 @@ void conclude(Status& status, const Error& error) {
 }
 
 // Import has moved files, or could not: told of is where they are now.
-void tell_where_files_are(const Dir& root, const Survey& found, Status& status) {
+void tell_where_files_are(const Dir& root, const Survey& found, const Plan& plan, Status& status) {
   const auto exists = [&](const std::string& name) {
     const Result<std::optional<struct stat>> there = root.status(name);
     return there && *there;
@@ -51,10 +88,119 @@ void tell_where_files_are(const Dir& root, const Survey& found, Status& status) 
     if (rejected.place == Place::inbox && !exists(rejected.name)) status.rejected[i].quarantined = true;
   }
   if (!status.image) return;
-  const KnownImage& known = found.inventory.images[*found.plan.image];
+  const KnownImage& known = found.inventory.images[*plan.image];
   // Still where it was found, if it could not be moved.
   status.image->path = root.path_of(exists(known.name) ? known.name : store_name(known.image));
 }
+
+// What the node holds beside the image that was chosen.
+void tell_what_is_held(const Survey& found, const State& state, Status& status) {
+  std::set<std::string> kernels;
+  for (const KnownImage& known : found.inventory.images) {
+    const Manifest& manifest = known.image.manifest();
+    if (manifest.driver != found.config.driver || !manifest.is_loadable()) continue;
+    const auto failed = state.failed.find(known.image.root_hash_hex());
+    if (failed == state.failed.end()) {
+      kernels.insert(manifest.kernel_release);
+    } else if (manifest.kernel_release == found.facts.kernel_release) {
+      status.put_aside.push_back({manifest.version, failed->first, failed->second.reason, failed->second.message});
+    }
+  }
+  status.kernels_ready.assign(kernels.begin(), kernels.end());
+}
+
+ImageStatus describe(const KnownImage& known) {
+  return {known.image.manifest().version,
+          known.image.root_hash_hex(),
+          known.image.signer().subject,
+          known.image.signer().fingerprint,
+          {},  // its path is known once import has run
+          std::string(origin_name(known.origin))};
+}
+
+class Provision {
+ public:
+  Provision(const Host& host, const Survey& found, Progress& progress, Status& status)
+      : host_(host), found_(found), progress_(progress), status_(status), state_(StateFile::read(host.root)) {}
+
+  void run() {
+    // A state that cannot be written is told by the step that has to.
+    (void)state_.write(remembered(state_, found_.inventory));
+    Plan plan = next_plan();
+    while (true) {
+      const std::optional<Error> failure = try_plan(plan);
+      if (!failure) break;
+      Plan next = put_aside(plan, *failure) ? next_plan() : Plan();
+      if (!next.image) {
+        conclude(status_, *failure);
+        break;
+      }
+      plan = std::move(next);
+    }
+    tell_where_files_are(host_.root, found_, plan, status_);
+    tell_what_is_held(found_, state_.state(), status_);
+    request_acquisition(plan);
+  }
+
+ private:
+  Plan next_plan() {
+    return make_plan(
+        {found_.facts, found_.config, found_.definition, found_.inventory, state_.state(), tried_, found_.acquisition});
+  }
+
+  // The failure, if a step failed.
+  std::optional<Error> try_plan(const Plan& plan) {
+    StepContext context{host_.root,    host_.kernel,      host_.host_modules, host_.programs, found_.facts,
+                        found_.config, found_.definition, found_.inventory,   state_};
+    status_.image.reset();
+    if (plan.image) {
+      const KnownImage& known = found_.inventory.images[*plan.image];
+      context.image = &known.image;
+      status_.image = describe(known);
+    }
+    Execution execution = execute(plan, context, progress_);
+    status_.steps = std::move(execution.reports);
+    left_behind_ = execution.left_behind;
+    if (execution.failure) return std::move(execution.failure);
+    if (plan.problem) {
+      conclude(status_, *plan.problem);
+    } else {
+      status_.reason = Reason::provisioned;
+      status_.message = found_.config.driver + " " + status_.image->version + " for " + found_.facts.kernel_release;
+    }
+    return std::nullopt;
+  }
+
+  // True if another image may be tried.
+  bool put_aside(const Plan& plan, const Error& failure) {
+    if (!plan.image || !is_fault_of_image(failure)) return false;
+    const VerifiedImage& image = found_.inventory.images[*plan.image].image;
+    tried_.insert(image.root_hash_hex());
+    State state = state_.state();
+    FailedImage& failed = state.failed[image.root_hash_hex()];
+    failed.version = image.manifest().version;
+    failed.reason = reason_info(reason_of(failure)).code;
+    failed.message = failure.message();
+    (void)state_.write(std::move(state));
+    return !left_behind_;
+  }
+
+  void request_acquisition(const Plan& plan) {
+    if (plan.acquire) {
+      (void)host_.root.write_if_changed(kAcquireWanted, "", 0644);
+    } else {
+      (void)host_.root.remove_file(kAcquireWanted);
+    }
+  }
+
+  const Host& host_;
+  const Survey& found_;
+  Progress& progress_;
+  Status& status_;
+  StateFile state_;
+  std::set<std::string> tried_;
+  bool left_behind_ = false;
+};
 
 }  // namespace
 
@@ -62,32 +208,10 @@ Status provision(const Host& host, Progress& progress) {
   Status status;
   status.started_usec = monotonic_usec();
   const Result<Survey> found = survey(host, status);
-  if (!found) {
-    conclude(status, found.error());
-    status.duration_usec = monotonic_usec() - status.started_usec;
-    return status;
-  }
-
-  StepContext context{host.root, host.kernel, host.host_modules, found->facts, found->definition, found->inventory};
-  if (found->plan.image) {
-    const KnownImage& known = found->inventory.images[*found->plan.image];
-    context.image = &known.image;
-    status.image = ImageStatus{known.image.manifest().version,
-                               known.image.root_hash_hex(),
-                               known.image.signer().subject,
-                               known.image.signer().fingerprint,
-                               {}};  // its path is known once import has run
-  }
-  Execution execution = execute(found->plan, context, progress);
-  status.steps = std::move(execution.reports);
-  tell_where_files_are(host.root, *found, status);
-  if (execution.failure) {
-    conclude(status, *execution.failure);
-  } else if (found->plan.problem) {
-    conclude(status, *found->plan.problem);
+  if (found) {
+    Provision(host, *found, progress, status).run();
   } else {
-    status.reason = Reason::provisioned;
-    status.message = found->config.driver + " " + status.image->version + " for " + found->facts.kernel_release;
+    conclude(status, found.error());
   }
   status.duration_usec = monotonic_usec() - status.started_usec;
   return status;
@@ -96,12 +220,14 @@ Status provision(const Host& host, Progress& progress) {
 Result<PlanText> describe_plan(const Host& host) {
   Status status;
   TRY(const Survey found, survey(host, status));
+  const State state = remembered(StateFile::read(host.root), found.inventory);
+  const Plan made = make_plan({found.facts, found.config, found.definition, found.inventory, state,
+                               std::set<std::string>(), found.acquisition});
   PlanText plan;
-  for (const PlannedStep& step : found.plan.steps)
-    plan.text += std::string(step_name(step.kind)) + ": " + step.why + "\n";
-  if (found.plan.problem) {
-    plan.outcome = reason_of(*found.plan.problem);
-    plan.text += std::string(reason_info(plan.outcome).code) + ": " + found.plan.problem->message() + "\n";
+  for (const PlannedStep& step : made.steps) plan.text += std::string(step_name(step.kind)) + ": " + step.why + "\n";
+  if (made.problem) {
+    plan.outcome = reason_of(*made.problem);
+    plan.text += std::string(reason_info(plan.outcome).code) + ": " + made.problem->message() + "\n";
   }
   return plan;
 }

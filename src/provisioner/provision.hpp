@@ -4,6 +4,8 @@
 #include <string>
 
 #include "kernel/kernel.hpp"
+#include "modules/host_modules.hpp"
+#include "provisioner/programs.hpp"
 #include "provisioner/status.hpp"
 #include "sys/dir.hpp"
 
@@ -14,10 +16,12 @@ struct Host {
   const Dir& root;
   Kernel& kernel;
   HostModules& host_modules;
+  Programs& programs;
   int64_t now = 0;  ///< seconds since 1970
 };
 
-/// Runs the pipeline. Never fails as such: every outcome is a Status.
+/// Runs the pipeline. Never fails as such: every outcome is a Status. An image that fails is put aside, and the next
+/// best one is used in the same run. Leaves or takes away the request to driverext-acquire.service.
 Status provision(const Host& host, Progress& progress);
 
 /// The plan for this host, one line a step, and what it would end in at best; changes nothing.

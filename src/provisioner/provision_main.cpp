@@ -29,7 +29,7 @@ constexpr const char* kHelp =
     "      --version     show the version\n"
     "\n"
     "Exit codes: 0 provisioned, 1 a step failed, 2 usage, 65 untrusted, 69 no image for this kernel,\n"
-    "75 another provision is running, 77 not root, 78 bad configuration.\n"
+    "75 an image is being fetched or built or another provision is running, 77 not root, 78 bad configuration.\n"
     "The result is kept for: driverext status\n";
 
 int exit_with(ExitCode code) { return static_cast<int>(code); }
@@ -134,7 +134,8 @@ int provision_main(int argc, char** argv) {
   const Result<Facts> facts = read_facts(*root);
   const std::unique_ptr<HostModules> host_modules =
       open_host_modules(root->path_of("usr/lib/modules/" + (facts ? facts->kernel_release : "")));
-  const Host host{*root, *kernel, *host_modules, static_cast<int64_t>(::time(nullptr))};
+  const std::unique_ptr<Programs> programs = make_real_programs();
+  const Host host{*root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr))};
 
   if (dry_run) {
     const Result<PlanText> plan = describe_plan(host);
@@ -161,7 +162,9 @@ int provision_main(int argc, char** argv) {
     log_message(Priority::warning, "the status file was not written: " + written.error().message());
   }
   const ReasonInfo& info = reason_info(status.reason);
-  if (info.outcome == Outcome::provisioned) {
+  // The boot goes on while an image is being fetched or built: the unit is up, and says what it waits for.
+  const bool pending = info.outcome == Outcome::fetching || info.outcome == Outcome::building;
+  if (info.outcome == Outcome::provisioned || pending) {
     notify_ready(unit_status(status));
   } else {
     notify_status(unit_status(status));

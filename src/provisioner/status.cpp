@@ -18,6 +18,7 @@ OrderedJson status_to_json(const Status& status) {
     object["signer"] = status.image->signer;
     object["signerFingerprint"] = status.image->signer_fingerprint;
     object["image"] = status.image->path;
+    object["origin"] = status.image->origin;
   }
   object["startedUSec"] = status.started_usec;
   object["durationUSec"] = status.duration_usec;
@@ -36,6 +37,14 @@ OrderedJson status_to_json(const Status& status) {
                                   {"message", rejected.message},
                                   {"quarantined", rejected.quarantined}});
   }
+  object["putAside"] = OrderedJson::array();
+  for (const Status::PutAside& image : status.put_aside) {
+    object["putAside"].push_back({{"version", image.version},
+                                  {"rootHash", image.root_hash},
+                                  {"reason", image.reason},
+                                  {"message", image.message}});
+  }
+  object["kernelsReady"] = status.kernels_ready;
   return object;
 }
 

@@ -20,6 +20,7 @@ struct ImageStatus {
   std::string signer;              ///< subject
   std::string signer_fingerprint;  ///< SHA-256 of the certificate
   std::string path;
+  std::string origin;
 };
 
 struct Status {
@@ -36,7 +37,16 @@ struct Status {
     bool quarantined = false;
   };
   std::vector<Rejected> rejected;
-  uint64_t started_usec = 0;  ///< since the kernel started
+  /// Images for this kernel that failed on this node; not chosen while there is another.
+  struct PutAside {
+    std::string version;
+    std::string root_hash;
+    std::string reason;
+    std::string message;
+  };
+  std::vector<PutAside> put_aside;
+  std::vector<std::string> kernels_ready;  ///< releases that the store has an image for
+  uint64_t started_usec = 0;               ///< since the kernel started
   uint64_t duration_usec = 0;
 };
 

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <memory>
 
 #include "base/text.hpp"
@@ -196,6 +198,35 @@ Result<void> Dir::make_dirs(std::string_view name, mode_t mode) const {
     }
   }
   return {};
+}
+
+Result<void> Dir::make_link(std::string_view target, std::string_view name) const {
+  const std::string plain = relative(name);
+  const size_t slash = plain.rfind('/');
+  if (slash != std::string::npos) TRY_VOID(make_dirs(plain.substr(0, slash), 0755));
+  TRY(Parent parent, parent_of(name));
+  const std::string temporary = "." + parent.leaf + ".new-" + std::to_string(::getpid());
+  ::unlinkat(parent.fd.get(), temporary.c_str(), 0);
+  if (::symlinkat(std::string(target).c_str(), parent.fd.get(), temporary.c_str()) != 0) {
+    return os_failure(errno, "cannot make link " + path_of(name));
+  }
+  if (::renameat(parent.fd.get(), temporary.c_str(), parent.fd.get(), parent.leaf.c_str()) != 0) {
+    const int error = errno;
+    ::unlinkat(parent.fd.get(), temporary.c_str(), 0);
+    return os_failure(error, "cannot make link " + path_of(name));
+  }
+  return {};
+}
+
+Result<std::optional<std::string>> Dir::read_link(std::string_view name) const {
+  Result<Parent> parent = parent_of(name);
+  if (!parent && parent.error().code == Errc::not_found) return std::optional<std::string>();
+  if (!parent) return std::move(parent).error();
+  std::array<char, PATH_MAX> target{};
+  const ssize_t n = ::readlinkat(parent->fd.get(), parent->leaf.c_str(), target.data(), target.size());
+  if (n < 0 && (errno == ENOENT || errno == EINVAL)) return std::optional<std::string>();
+  if (n < 0) return os_failure(errno, "cannot read link " + path_of(name));
+  return std::optional(std::string(target.data(), static_cast<size_t>(n)));
 }
 
 Result<void> Dir::move(std::string_view from, std::string_view to, unsigned flags) const {

@@ -51,6 +51,10 @@ class Dir {
   /// lstat; absent is nothing.
   [[nodiscard]] Result<std::optional<struct stat>> status(std::string_view name) const;
   [[nodiscard]] Result<void> make_dirs(std::string_view name, mode_t mode) const;
+  /// A symbolic link to `target`, in place of whatever file or link has that name, in one go. Parents are made.
+  [[nodiscard]] Result<void> make_link(std::string_view target, std::string_view name) const;
+  /// What a symbolic link says; nothing if there is none of that name.
+  [[nodiscard]] Result<std::optional<std::string>> read_link(std::string_view name) const;
   /// Refuses to replace what is at `to`.
   [[nodiscard]] Result<void> rename(std::string_view from, std::string_view to) const;
   /// Takes the place of what is at `to`, in one go: if it fails, both are as they were.

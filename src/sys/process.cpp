@@ -1,6 +1,8 @@
 #include "sys/process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <optional>
 #include <string_view>
 
 #include "sys/fd.hpp"
@@ -15,8 +19,46 @@
 
 namespace driverext {
 
-Result<std::string> run_program(const std::vector<std::string>& argv,
-                                const std::vector<std::string>& added_environment) {
+namespace {
+
+constexpr size_t kTail = 400;
+constexpr size_t kKept = 65536;
+
+using Clock = std::chrono::steady_clock;
+
+// Milliseconds for poll(2) until then; -1 for ever.
+int left_until(const std::optional<Clock::time_point>& deadline) {
+  if (!deadline) return -1;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - Clock::now()).count();
+  return static_cast<int>(std::max<long>(left, 0));
+}
+
+// Reads until the program and its children have closed their end. False if time ran out first.
+bool read_output(int fd, const ProgramRequest& request, const std::optional<Clock::time_point>& deadline,
+                 std::string& output) {
+  std::array<char, 4096> buffer{};
+  while (true) {
+    pollfd waited{fd, POLLIN, 0};
+    const int ready = ::poll(&waited, 1, left_until(deadline));
+    if (ready == 0) return false;
+    if (ready < 0 && errno == EINTR) continue;
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return true;
+    const std::string_view piece(buffer.data(), static_cast<size_t>(n));
+    output.append(piece);
+    if (!request.on_output) continue;
+    request.on_output(piece);
+    if (output.size() > 2 * kKept) output.erase(0, output.size() - kKept);
+  }
+}
+
+}  // namespace
+
+Result<std::string> run_program(const ProgramRequest& request) {
+  std::vector<std::string> argv = request.argv;
+  // By the tool of that name: between fork and exec only a few calls are safe.
+  if (!request.root.empty()) argv.insert(argv.begin(), {"chroot", request.root});
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_failure(errno, "cannot make a pipe");
   UniqueFd read_end(ends[0]);
@@ -28,11 +70,17 @@ Result<std::string> run_program(const std::vector<std::string>& argv,
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, write_end.get(), 1);
   ::posix_spawn_file_actions_adddup2(&actions, write_end.get(), 2);
+  // A process group of its own, so that what it starts can be ended with it.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  Undo destroy_attributes([&] { ::posix_spawnattr_destroy(&attributes); });
+  if (request.timeout_sec != 0) ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
 
   std::vector<char*> arguments;
   arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
+  const std::vector<std::string>& added_environment = request.added_environment;
   std::vector<char*> environment;
   environment.reserve(added_environment.size() + 1);
   for (const std::string& entry : added_environment) {
@@ -50,27 +98,27 @@ Result<std::string> run_program(const std::vector<std::string>& argv,
 
   pid_t child = 0;
   const int error =
-      ::posix_spawnp(&child, argv.front().c_str(), &actions, nullptr, arguments.data(), environment.data());
+      ::posix_spawnp(&child, argv.front().c_str(), &actions, &attributes, arguments.data(), environment.data());
   if (error != 0) return os_failure(error, "cannot run " + argv.front());
   write_end.reset();
 
+  std::optional<Clock::time_point> deadline;
+  if (request.timeout_sec != 0) deadline = Clock::now() + std::chrono::seconds(request.timeout_sec);
   std::string output;
-  std::array<char, 4096> buffer{};
-  while (true) {
-    const ssize_t n = ::read(read_end.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    output.append(buffer.data(), static_cast<size_t>(n));
-  }
+  const bool in_time = read_output(read_end.get(), request, deadline, output);
+  if (!in_time) ::kill(-child, SIGKILL);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return os_failure(errno, "cannot wait for " + argv.front());
   }
+  const std::string& name = request.argv.front();
+  if (!in_time) {
+    return make_error(Errc::transient, name + " did not end within " + std::to_string(request.timeout_sec) + " s");
+  }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return output;
 
-  constexpr size_t kTail = 400;
   const std::string tail = output.size() > kTail ? "..." + output.substr(output.size() - kTail) : output;
-  return make_error(Errc::system, argv.front() +
+  return make_error(Errc::system, name +
                                       (WIFEXITED(status) ? " exited with status " + std::to_string(WEXITSTATUS(status))
                                                          : " was ended by signal " + std::to_string(WTERMSIG(status))) +
                                       (tail.empty() ? "" : ": " + tail));

@@ -1,16 +1,30 @@
 // Running another program and waiting for it.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
 
 namespace driverext {
 
-/// Runs argv[0] (looked up in PATH) with this environment added, standard input closed and output
-/// kept. Returns the output; an exit status other than 0 is an error that carries its last lines.
-Result<std::string> run_program(const std::vector<std::string>& argv,
-                                const std::vector<std::string>& added_environment = {});
+struct ProgramRequest {
+  std::vector<std::string> argv;  ///< argv[0] is looked up in PATH, inside `root` if there is one
+  std::vector<std::string> added_environment = {};
+  std::string root = {};     ///< absolute path to chroot(2) into; empty: none
+  unsigned timeout_sec = 0;  ///< after that it and its children are killed, Errc::transient; 0: never
+  /// Told of standard output and error as they come. Without it all of it is returned; with it, the end.
+  std::function<void(std::string_view)> on_output = {};
+};
+
+/// Runs with standard input closed. Returns the output; an exit status other than 0 is an error that carries its last
+/// lines.
+Result<std::string> run_program(const ProgramRequest& request);
+inline Result<std::string> run_program(const std::vector<std::string>& argv,
+                                       const std::vector<std::string>& added_environment = {}) {
+  return run_program(ProgramRequest{.argv = argv, .added_environment = added_environment});
+}
 
 }  // namespace driverext

@@ -12,11 +12,15 @@ Error config_error(std::string_view file, const toml::source_region& where, std:
                     std::string(file) + ":" + std::to_string(where.begin.line) + ": " + std::string(what));
 }
 
+Result<toml::table> parse_toml(std::string_view text, std::string_view file) {
+  toml::parse_result parsed = toml::parse(text);
+  if (!parsed) return config_error(file, parsed.error().source(), parsed.error().description());
+  return std::move(parsed).table();
+}
+
 Result<toml::table> read_toml(const Dir& root, std::string_view name) {
   TRY(const std::string text, root.read_file(name, kMaxConfigSize));
-  toml::parse_result parsed = toml::parse(text);
-  if (!parsed) return config_error(root.path_of(name), parsed.error().source(), parsed.error().description());
-  return std::move(parsed).table();
+  return parse_toml(text, root.path_of(name));
 }
 
 Result<void> only_keys(const toml::table& table, std::initializer_list<std::string_view> known, std::string_view file) {
@@ -43,6 +47,32 @@ Result<std::string> toml_string(const toml::table& table, std::string_view key, 
 Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file) {
   if (!table.contains(key)) return std::string();
   return toml_string(table, key, file);
+}
+
+Result<bool> toml_bool(const toml::table& table, std::string_view key, bool otherwise, std::string_view file) {
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return otherwise;
+  const auto value = node->value<bool>();
+  if (!node->is_boolean() || !value) {
+    return config_error(file, node->source(), "\"" + std::string(key) + "\" is neither true nor false");
+  }
+  return *value;
+}
+
+Result<std::vector<std::string>> toml_strings(const toml::table& table, std::string_view key, std::string_view file) {
+  std::vector<std::string> strings;
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return strings;
+  const toml::array* list = node->as_array();
+  for (size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    const auto value = list->get(i)->value<std::string>();
+    if (!list->get(i)->is_string() || !value) break;
+    strings.push_back(*value);
+  }
+  if (list == nullptr || strings.size() != list->size()) {
+    return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a list of strings");
+  }
+  return strings;
 }
 
 }  // namespace driverext

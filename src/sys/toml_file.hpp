@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #ifndef TOML_EXCEPTIONS
 #define TOML_EXCEPTIONS 0
@@ -21,6 +22,9 @@
 
 namespace driverext {
 
+/// `file` is only named in messages. Errors: Reason::config_invalid, "file:line: what".
+Result<toml::table> parse_toml(std::string_view text, std::string_view file);
+
 /// An absent file is Errc::not_found; text that is no TOML is Reason::config_invalid.
 Result<toml::table> read_toml(const Dir& root, std::string_view name);
 
@@ -28,6 +32,11 @@ Result<void> only_keys(const toml::table& table, std::initializer_list<std::stri
 Result<std::string> toml_string(const toml::table& table, std::string_view key, std::string_view file);
 /// An absent key is an empty string.
 Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file);
+
+/// An absent key is `otherwise`.
+Result<bool> toml_bool(const toml::table& table, std::string_view key, bool otherwise, std::string_view file);
+/// A list of strings; an absent key is an empty list.
+Result<std::vector<std::string>> toml_strings(const toml::table& table, std::string_view key, std::string_view file);
 
 /// An error of Reason::config_invalid: "file:line: what".
 Error config_error(std::string_view file, const toml::source_region& where, std::string_view what);

@@ -244,6 +244,9 @@ Result<void> pack_squashfs(const fs::path& tree, const fs::path& output, const B
   // Every module and library has blocks of its own, so damage in one does not take others with it. Source trees are
   // thousands of small files, read as a whole.
   if (request.manifest.is_loadable()) command.emplace_back("-no-fragments");
+  // A container does not pass our environment on.
+  if (!request.run_in.empty()) command.insert(command.begin(), {"env", "SOURCE_DATE_EPOCH=" + epoch});
+  command.insert(command.begin(), request.run_in.begin(), request.run_in.end());
   Result<std::string> packed = run_program(command, {"SOURCE_DATE_EPOCH=" + epoch});
   if (!packed) return std::move(packed).error();
   return {};

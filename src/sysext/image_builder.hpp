@@ -34,6 +34,9 @@ struct BuildRequest {
   std::string output;
   const SigningKey* key = nullptr;  ///< none: the image is left unsigned
   int zstd_level = 15;
+  /// Put before the mksquashfs command, to run it in a container where `output`'s folder has the same path; mostly
+  /// empty.
+  std::vector<std::string> run_in;
   /// Told of each stage as it begins ("packing", "hashing", ...).
   std::function<void(std::string_view stage)> progress = [](std::string_view) {};
 };

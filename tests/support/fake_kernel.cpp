@@ -35,6 +35,8 @@ std::string to_text(const KernelState& state) {
   text << state.loops << " loop devices\n";
   for (const auto& [name, device] : state.devices) text << "device " << name << " over " << device.root_hash << '\n';
   for (const auto& [target, mount] : state.mounts) text << "mount " << mount.source << " at " << target << '\n';
+  for (const auto& [path, node] : state.nodes)
+    text << "node " << path << ' ' << node.major << ':' << node.minor << '\n';
   for (const auto& [name, build_id] : state.modules) text << "module " << name << ' ' << build_id << '\n';
   return text.str();
 }
@@ -53,7 +55,9 @@ void FakeKernel::place_device(const std::string& name, const std::string& root_h
   state_.loops += 2;
 }
 
-void FakeKernel::place_mount(const std::string& target) { state_.mounts[target] = {"tmpfs", gnu_dev_makedev(0, 99)}; }
+void FakeKernel::place_mount(const std::string& target) {
+  state_.mounts[target] = {"tmpfs", gnu_dev_makedev(0, 99), "tmpfs"};
+}
 
 void FakeKernel::place_module(const std::string& name, const std::string& build_id) {
   state_.modules[module_name_form(name)] = build_id;
@@ -141,17 +145,62 @@ Result<void> FakeKernel::read_first_block(const VerityDevice& device) {
   return os_failure(ENXIO, "cannot open " + device.node);
 }
 
+namespace {
+
+bool is_below(const std::string& path, const std::string& folder) { return path.starts_with(folder + "/"); }
+
+// Files, folders and links; what else there is cannot be copied, and nobody here looks at it.
+void copy_content(const fs::path& from, const fs::path& to) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    const fs::path target = to / entry.path().filename();
+    if (entry.is_symlink()) {
+      fs::copy_symlink(entry.path(), target);
+    } else if (entry.is_directory()) {
+      fs::create_directory(target);
+      copy_content(entry.path(), target);
+    } else if (entry.is_regular_file()) {
+      fs::copy_file(entry.path(), target);
+    }
+  }
+}
+
+}  // namespace
+
+Result<void> FakeKernel::bind(const MountRequest& request) {
+  if (!fs::is_directory(request.source)) return os_failure(ENOENT, "no directory " + request.source);
+  uint64_t number = 0;  // the root's own
+  size_t longest = 0;
+  for (const auto& [target, mount] : state_.mounts) {
+    if ((request.source != target && !is_below(request.source, target)) || target.size() < longest) continue;
+    number = mount.number;
+    longest = target.size();
+  }
+  copy_content(request.source, request.target);
+  std::map<std::string, KernelState::Mount> copies = {{request.target, {request.source, number, "bind"}}};
+  for (const auto& [target, mount] : state_.mounts) {
+    if (request.options != "rbind" || !is_below(target, request.source)) continue;
+    copies[request.target + target.substr(request.source.size())] = {request.source, mount.number, "bind"};
+  }
+  state_.mounts.merge(copies);
+  return {};
+}
+
 Result<void> FakeKernel::mount(const MountRequest& request) {
   TRY_VOID(side_effect("mount " + request.target));
-  if (!has(request.type)) return os_failure(ENODEV, "unknown file system type " + request.type);
   if (!fs::is_directory(request.target)) return os_failure(ENOENT, "no mount point " + request.target);
   if (state_.mounts.contains(request.target)) return os_failure(EBUSY, request.target + " is mounted upon");
+  if (request.type.empty()) return bind(request);
+  if (request.type == "tmpfs") {
+    state_.mounts[request.target] = {request.source, 1'000 + next_device_++, request.type};
+    return {};
+  }
+  if (!has(request.type)) return os_failure(ENODEV, "unknown file system type " + request.type);
   for (const auto& [name, device] : state_.devices) {
     if (node_of(device.number) != request.source) continue;
     const auto image = images_.find(device.root_hash);
     if (image == images_.end()) return os_failure(EINVAL, "no file system on " + request.source);
     for (const auto& [path, text] : image->second) write_file(request.target + "/" + path, text, 0444);
-    state_.mounts[request.target] = {request.source, device.number};
+    state_.mounts[request.target] = {request.source, device.number, request.type};
     return {};
   }
   return os_failure(ENOENT, "no device " + request.source);
@@ -161,13 +210,38 @@ Result<std::optional<MountPoint>> FakeKernel::find_mount(const std::string& targ
   TRY_VOID(question());
   const auto mount = state_.mounts.find(target);
   if (mount == state_.mounts.end()) return std::optional<MountPoint>();
-  return std::optional(MountPoint{mount->second.number, "squashfs"});
+  return std::optional(MountPoint{mount->second.number, mount->second.type});
 }
 
 Result<void> FakeKernel::unmount(const std::string& target) {
   TRY_VOID(side_effect("unmount " + target));
-  if (state_.mounts.erase(target) == 0) return os_failure(EINVAL, target + " is not mounted");
+  const auto found = state_.mounts.find(target);
+  if (found == state_.mounts.end()) return os_failure(EINVAL, target + " is not mounted");
+  for (const auto& [other, mount] : state_.mounts) {
+    if (is_below(other, target)) return os_failure(EBUSY, other + " is mounted below " + target);
+  }
+  state_.mounts.erase(found);
   for (const fs::directory_entry& entry : fs::directory_iterator(target)) fs::remove_all(entry.path());
+  return {};
+}
+
+Result<void> FakeKernel::make_node(const std::string& path, const DeviceNode& node) {
+  TRY_VOID(side_effect("make_node " + path));
+  if (!fs::is_directory(fs::path(path).parent_path())) return os_failure(ENOENT, "no folder for " + path);
+  state_.nodes[path] = node;
+  return {};
+}
+
+Result<std::optional<DeviceNode>> FakeKernel::find_node(const std::string& path) {
+  TRY_VOID(question());
+  const auto node = state_.nodes.find(path);
+  if (node == state_.nodes.end()) return std::optional<DeviceNode>();
+  return std::optional(node->second);
+}
+
+Result<void> FakeKernel::remove_node(const std::string& path) {
+  TRY_VOID(side_effect("remove_node " + path));
+  state_.nodes.erase(path);
   return {};
 }
 
@@ -221,6 +295,9 @@ Result<void> FakeKernel::unload_module(const std::string& name) {
 }
 
 void FakeKernel::show_devices(const std::string& module) const {
+  for (const Report& report : reports_) {
+    if (report.module == module) write_file(root_.path_of(report.name), report.text);
+  }
   for (const FakeDevice& device : devices_) {
     if (device.module != module) continue;
     write_file(root_.path_of(device.sysfs_number),
@@ -232,6 +309,9 @@ void FakeKernel::show_devices(const std::string& module) const {
 }
 
 void FakeKernel::hide_devices(const std::string& module) const {
+  for (const Report& report : reports_) {
+    if (report.module == module) ::unlink(root_.path_of(report.name).c_str());
+  }
   for (const FakeDevice& device : devices_) {
     if (device.module != module) continue;
     ::unlink(root_.path_of(device.sysfs_number).c_str());

@@ -46,12 +46,14 @@ struct KernelState {
   struct Mount {
     std::string source;
     uint64_t number = 0;
+    std::string type;
     bool operator==(const Mount&) const = default;
   };
   int loops = 0;
   std::map<std::string, Device> devices;       ///< by device-mapper name
   std::map<std::string, Mount> mounts;         ///< by target
   std::map<std::string, std::string> modules;  ///< build id by name
+  std::map<std::string, DeviceNode> nodes;     ///< by path
   bool operator==(const KernelState&) const = default;
 };
 std::string to_text(const KernelState& state);
@@ -65,6 +67,10 @@ class FakeKernel final : public Kernel {
   void add_image(const std::string& root_hash, std::map<std::string, std::string> files);
   void add_module_file(FakeModuleFile file);
   void add_device(FakeDevice device) { devices_.push_back(std::move(device)); }
+  /// A file, by name relative to the root, that is there while the module is loaded: what it shows in /proc.
+  void add_report(const std::string& module, const std::string& name, std::string text) {
+    reports_.push_back({module, name, std::move(text)});
+  }
   void corrupt(Corruption where) { corruption_ = where; }
   /// Compiled in: needs no module.
   void build_in(const std::string& feature) { built_in_.insert(feature); }
@@ -73,6 +79,7 @@ class FakeKernel final : public Kernel {
   void place_device(const std::string& name, const std::string& root_hash);
   void place_mount(const std::string& target);
   void place_module(const std::string& name, const std::string& build_id);
+  void place_node(const std::string& path, const DeviceNode& node) { state_.nodes[path] = node; }
   void mark_corrupted(const std::string& name) { corrupted_.insert(name); }
 
   /// The n-th side effect from now (1 is the next) fails with this errno and does nothing.
@@ -94,6 +101,9 @@ class FakeKernel final : public Kernel {
   Result<void> mount(const MountRequest& request) override;
   Result<std::optional<MountPoint>> find_mount(const std::string& target) override;
   Result<void> unmount(const std::string& target) override;
+  Result<void> make_node(const std::string& path, const DeviceNode& node) override;
+  Result<std::optional<DeviceNode>> find_node(const std::string& path) override;
+  Result<void> remove_node(const std::string& path) override;
   Result<void> load_module(const std::string& path, const std::string& parameters) override;
   Result<std::optional<LoadedModule>> find_module(const std::string& name) override;
   Result<void> unload_module(const std::string& name) override;
@@ -103,6 +113,7 @@ class FakeKernel final : public Kernel {
   Result<void> question();
   [[nodiscard]] bool has(const std::string& feature) const;
   [[nodiscard]] VerityDevice describe(const std::string& name) const;
+  Result<void> bind(const MountRequest& request);
   void show_devices(const std::string& module) const;
   void hide_devices(const std::string& module) const;
 
@@ -111,6 +122,12 @@ class FakeKernel final : public Kernel {
   std::map<std::string, std::map<std::string, std::string>> images_;  // files by root hash
   std::map<std::string, FakeModuleFile> module_files_;                // by file name without .ko
   std::vector<FakeDevice> devices_;
+  struct Report {
+    std::string module;
+    std::string name;
+    std::string text;
+  };
+  std::vector<Report> reports_;
   std::set<std::string> built_in_;
   std::set<std::string> corrupted_;
   std::map<std::string, std::string> parameters_;

@@ -57,7 +57,7 @@ void FakeHost::know_image(const std::string& bytes, const SampleOptions& options
   kernel.add_image(signature_of(bytes)["rootHash"].get<std::string>(), std::move(files));
 }
 
-Host FakeHost::host() { return {root(), kernel, host_modules, now}; }
+Host FakeHost::host() { return {root(), kernel, host_modules, programs, now}; }
 
 Status FakeHost::provision() { return driverext::provision(host(), progress); }
 

@@ -1,6 +1,7 @@
 // FakeHost: a host's root directory with the sample driver's configuration, and a fake kernel on it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,25 @@ class RecordedProgress final : public Progress {
   }
   std::vector<std::string> begun;
   std::vector<std::string> ended;
+};
+
+/// Remembers what was run, and answers what the test wants.
+class FakePrograms final : public Programs {
+ public:
+  Result<std::string> run(const ProgramRequest& request) override {
+    commands.push_back(request.argv.front());
+    requests.push_back(request);
+    if (static_cast<int>(commands.size()) == failing_) return make_error(Errc::system, request.argv.front() + " failed");
+    return answer ? answer(request) : Result<std::string>(std::string());
+  }
+  /// The n-th run from now fails.
+  void fail_run(int n) { failing_ = static_cast<int>(commands.size()) + n; }
+  std::vector<std::string> commands;
+  std::vector<ProgramRequest> requests;
+  std::function<Result<std::string>(const ProgramRequest&)> answer;
+
+ private:
+  int failing_ = 0;
 };
 
 class FakeHost {
@@ -44,6 +64,7 @@ class FakeHost {
 
   FakeKernel kernel;
   FakeHostModules host_modules;
+  FakePrograms programs;
   RecordedProgress progress;
   int64_t now = kNow;
 

@@ -19,7 +19,7 @@ using test::must;
 using test::sample_bytes;
 using test::verdict;
 
-Inventory take(const FakeHost& host) { return must(take_inventory(host.root(), test::publisher_only(), test::kNow)); }
+Inventory take(const FakeHost& host) { return must(take_inventory(host.root(), must(load_trust(host.root())), test::kNow)); }
 
 std::map<std::string, std::string> rejected(const Inventory& inventory) {
   std::map<std::string, std::string> found;

@@ -1,17 +1,28 @@
 // devices: the nodes that the definition names are there, with the numbers that the kernel reports.
 //
-// The kernel's devtmpfs makes a node before the call that registered the device returns, so there is
-// nothing to wait for once the modules are loaded.
+// Those that the kernel makes itself need no waiting for: devtmpfs makes a node before the call that registered the
+// device returns. Those that a driver leaves to user space are made here, with a link in /dev/char: runc's systemd
+// cgroup rules name devices by it, and drop what has none.
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+
 #include "base/text.hpp"
+#include "provisioner/device_nodes.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr size_t kMaxNumber = 64;
+
+std::string char_link_name(const DeviceNode& node) {
+  return "dev/char/" + std::to_string(node.major) + ":" + std::to_string(node.minor);
+}
+
+// Relative, as udev's links are: "../nvidia0".
+std::string char_link_target(const ReportedNode& reported) { return "../" + reported.path.substr(4); }
 
 class DevicesStep final : public Step {
  public:
@@ -24,18 +35,59 @@ class DevicesStep final : public Step {
       if (there.error().reason != Reason::device_missing) return there.error();
       return Probe::needed;
     }
+    TRY(reported_, read_reported_nodes(context_.root, context_.definition));
+    for (const ReportedNode& reported : reported_) {
+      TRY(const bool right, is_right(reported));
+      if (!right) return Probe::needed;
+    }
     return Probe::satisfied;
   }
 
-  // Nothing is made here: a node that the driver did not bring would be a lie.
   Result<void> apply() override {
     for (const DefinedDevice& device : context_.definition.devices) TRY_VOID(check(device));
+    if (reported_.empty()) {
+      TRY(reported_, read_reported_nodes(context_.root, context_.definition));
+    }
+    for (const ReportedNode& reported : reported_) TRY_VOID(make(reported));
     return {};
   }
 
-  Result<void> undo() override { return {}; }
+  Result<void> undo() override {
+    Result<void> result;
+    for (; !made_.empty(); made_.pop_back()) {
+      const ReportedNode& reported = made_.back();
+      Result<void> removed = context_.kernel.remove_node(context_.root.path_of(reported.path));
+      if (removed) removed = context_.root.remove_file(char_link_name(reported.node));
+      if (!removed && result) result = std::move(removed);
+    }
+    return result;
+  }
 
  private:
+  Result<bool> is_right(const ReportedNode& reported) {
+    TRY(const auto node, context_.kernel.find_node(context_.root.path_of(reported.path)));
+    TRY(const auto link, context_.root.read_link(char_link_name(reported.node)));
+    const bool linked = link == char_link_target(reported);
+    if (!reported.may_make) return node && linked;
+    return node == reported.node && linked;
+  }
+
+  Result<void> make(const ReportedNode& reported) {
+    TRY(const bool right, is_right(reported));
+    if (right) return {};
+    const std::string path = context_.root.path_of(reported.path);
+    TRY(const auto there, context_.kernel.find_node(path));
+    if (!reported.may_make && !there) {
+      return make_error(Errc::not_found, Reason::device_missing,
+                        path + " is missing, and the driver was told to leave device files alone");
+    }
+    const std::string folder = reported.path.substr(0, reported.path.rfind('/'));
+    TRY_VOID(context_.root.make_dirs(folder, 0755));
+    made_.push_back(reported);
+    if (reported.may_make) TRY_VOID(context_.kernel.make_node(path, reported.node));
+    return context_.root.make_link(char_link_target(reported), char_link_name(reported.node));
+  }
+
   Result<void> check(const DefinedDevice& device) {
     TRY(const std::optional<std::string> number, context_.root.read_if_there(device.sysfs_number, kMaxNumber));
     if (!number) {
@@ -56,6 +108,8 @@ class DevicesStep final : public Step {
   }
 
   const StepContext& context_;
+  std::vector<ReportedNode> reported_;
+  std::vector<ReportedNode> made_;  // by this step, in order
 };
 
 }  // namespace

@@ -47,12 +47,8 @@ class ImportStep final : public Step {
   }
 
   Result<void> keep(const KnownImage& known) {
-    const std::string target = store_name(known.image);
-    TRY_VOID(context_.root.make_dirs(store_folder(known.image), 0755));
-    // On disk before it has its name there: after a power cut the store holds whole files only.
-    TRY_VOID(sync_file(known.image.file().fd(), context_.root.path_of(known.name)));
     // What is there under this root hash is damaged, or the inventory has found this one whole.
-    TRY_VOID(context_.root.replace(known.name, target));
+    TRY_VOID(move_to_store(context_.root, known.name, known.image, Origin::local));
     if (known.place == Place::quarantine) return context_.root.remove_file(quarantine_note_name(known.name));
     return {};
   }

@@ -47,6 +47,7 @@ class LoadStep final : public Step {
     std::vector<ModuleNode> nodes;
     for (const ModuleRecord& record : manifest().modules) nodes.push_back({record.name, record.depends});
     TRY(const LoadOrder order, order_modules(nodes));
+    TRY_VOID(note_attempt());
     for (const std::string& name : order.external) TRY_VOID(load_dependency(name));
     for (const std::string& name : order.own) TRY_VOID(load_own(record_of(name)));
     return {};
@@ -59,10 +60,29 @@ class LoadStep final : public Step {
       if (!unloaded && result) result = std::move(unloaded);
       loaded_.pop_back();
     }
+    if (noted_) {
+      noted_ = false;
+      State state = context_.state.state();
+      state.attempt.reset();
+      Result<void> written = context_.state.write(std::move(state));
+      if (!written && result) result = std::move(written);
+    }
     return result;
   }
 
  private:
+  // On disk before the first module runs: if the node goes down, its next boot knows why. An image that is known to be
+  // good needs no such note, and a boot that changes nothing writes nothing.
+  Result<void> note_attempt() {
+    State state = context_.state.state();
+    const std::string root_hash = context_.image->root_hash_hex();
+    const auto good = state.good.find(context_.facts.kernel_release);
+    if (good != state.good.end() && good->second.root_hash == root_hash) return {};
+    state.attempt = Attempt{context_.facts.kernel_release, manifest().version, root_hash};
+    noted_ = true;
+    return context_.state.write(std::move(state));
+  }
+
   [[nodiscard]] const Manifest& manifest() const { return context_.image->manifest(); }
 
   [[nodiscard]] const ModuleRecord& record_of(const std::string& name) const {
@@ -133,6 +153,7 @@ class LoadStep final : public Step {
 
   const StepContext& context_;
   std::vector<std::string> loaded_;  // by this step, in order
+  bool noted_ = false;
 };
 
 }  // namespace

@@ -7,10 +7,13 @@
 #include "base/result.hpp"
 #include "kernel/kernel.hpp"
 #include "modules/host_modules.hpp"
+#include "provisioner/config.hpp"
 #include "provisioner/definition.hpp"
 #include "provisioner/facts.hpp"
 #include "provisioner/inventory.hpp"
 #include "provisioner/plan.hpp"
+#include "provisioner/programs.hpp"
+#include "provisioner/state.hpp"
 
 namespace driverext {
 
@@ -22,9 +25,12 @@ struct StepContext {
   const Dir& root;
   Kernel& kernel;
   HostModules& host_modules;
+  Programs& programs;
   const Facts& facts;
+  const Config& config;
   const Definition& definition;
   const Inventory& inventory;
+  StateFile& state;
   const VerifiedImage* image = nullptr;  ///< the chosen one; none in a plan without
 };
 
@@ -52,6 +58,10 @@ std::unique_ptr<Step> make_verify_step(const StepContext& context);
 std::unique_ptr<Step> make_attach_step(const StepContext& context);
 std::unique_ptr<Step> make_load_step(const StepContext& context);
 std::unique_ptr<Step> make_devices_step(const StepContext& context);
+std::unique_ptr<Step> make_root_step(const StepContext& context);
+std::unique_ptr<Step> make_check_step(const StepContext& context);
+std::unique_ptr<Step> make_toolkit_step(const StepContext& context);
+std::unique_ptr<Step> make_merge_step(const StepContext& context);
 std::unique_ptr<Step> make_commit_step(const StepContext& context);
 
 /// Name of the dm-verity device of an image, and where it is mounted (relative to the root).

@@ -1,0 +1,244 @@
+#include "acquire/acquire.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+
+#include "acquire/compile.hpp"
+#include "acquire/node_key.hpp"
+#include "acquire/pack.hpp"
+#include "base/text.hpp"
+#include "channel/client.hpp"
+#include "provisioner/steps/step.hpp"
+#include "sys/undo.hpp"
+
+namespace driverext {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kBuildFolder = "var/lib/driverext/build";
+constexpr const char* kBuildLog = "var/lib/driverext/build.log";
+constexpr const char* kLockFolder = "run/driverext/acquire-lock";
+constexpr size_t kMaxLog = size_t{16} << 20;
+constexpr size_t kMaxOsRelease = 65536;
+
+Result<UniqueFd> take_lock(const Dir& root) {
+  TRY_VOID(root.make_dirs("run/driverext", 0755));
+  TRY_VOID(root.make_dirs(kLockFolder, 0700));
+  TRY(UniqueFd fd, root.open_file(kLockFolder, O_RDONLY | O_DIRECTORY));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, "an image is being fetched or built already");
+  return fd;
+}
+
+class Acquirer {
+ public:
+  Acquirer(const Host& host, Fetcher& fetcher, const AcquireRequest& request)
+      : host_(host), fetcher_(fetcher), request_(request), state_(StateFile::read(host.root)) {}
+
+  Result<AcquireResult> run() {
+    TRY_VOID(look());
+    if (const KnownImage* there = fitting()) return keep(*there);
+    std::optional<Error> failure;
+    if (!config_.channel_url.empty()) {
+      Result<AcquireResult> fetched = fetch();
+      if (fetched) return fetched;
+      failure = std::move(fetched).error();
+    }
+    if (const auto input = find_build_input(facts_, config_, inventory_)) {
+      if (failure) request_.remark("the channel gave nothing: " + failure->message());
+      return build(inventory_.images[input->source], inventory_.images[input->builder]);
+    }
+    if (failure) return *std::move(failure);
+    if (lacks_builder(facts_, config_, inventory_)) {
+      return make_error(Errc::not_found, Reason::builder_missing,
+                        "the source of " + what() + " is here, but no builder image has headers of this kernel");
+    }
+    return make_error(Errc::not_found, Reason::no_image_for_kernel,
+                      "there is no image of " + what() + ", no channel to fetch one from, and no source to build");
+  }
+
+ private:
+  [[nodiscard]] std::string what() const { return config_.driver + " for " + facts_.kernel_release; }
+
+  Result<void> look() {
+    TRY(facts_, read_facts(host_.root));
+    facts_.kernel_release = request_.kernel_release;
+    TRY(config_, read_config(host_.root));
+    TRY(definition_, read_definition(host_.root, config_.driver));
+    TRY(trust_, load_trust(host_.root));
+    TRY(inventory_, take_inventory(host_.root, *trust_, host_.now));
+    return {};
+  }
+
+  // What a provision for that kernel would choose, but for what failed before: then it is worth looking further.
+  const KnownImage* fitting() {
+    const std::set<std::string> none;
+    const std::optional<Acquisition> nothing;
+    const Plan plan = make_plan({facts_, config_, definition_, inventory_, state_.state(), none, nothing});
+    if (!plan.image) return nullptr;
+    const KnownImage& known = inventory_.images[*plan.image];
+    return state_.state().failed.contains(known.image.root_hash_hex()) ? nullptr : &known;
+  }
+
+  Result<AcquireResult> keep(const KnownImage& known) {
+    AcquireResult result{Acquired::present, known.image.manifest().version, known.image.root_hash_hex()};
+    if (known.place == Place::store) return result;
+    TRY_VOID(move_to_store(host_.root, known.name, known.image, Origin::local));
+    result.how = Acquired::imported;
+    return result;
+  }
+
+  Result<AcquireResult> fetch() {
+    request_.progress(Reason::fetching, "asking " + config_.channel_url + " for " + what());
+    const ChannelAccess access{fetcher_, config_.channel_url, trust_->publishers, host_.now};
+    ChannelWish wish;
+    wish.driver = config_.driver;
+    wish.kernel_release = facts_.kernel_release;
+    wish.architecture = facts_.architecture;
+    TRY(wish.node, read_node_id(host_.root));
+    Remarks remarks;
+    Result<ChannelCheck> check = check_channel(host_.root, access, wish, remarks);
+    for (const std::string& line : remarks) request_.remark(line);
+    if (!check) return std::move(check).error();
+    const std::string version = check->offer.version;
+    const auto told = [&](uint64_t done, uint64_t total) {
+      request_.progress(Reason::fetching, config_.driver + " " + version + ": " + human_size(done) + " of " +
+                                              human_size(total) + " from " + config_.channel_url);
+    };
+    TRY(const FetchedImage fetched, fetch_image(host_.root, access, check->offer, told));
+    TRY_VOID(move_to_store(host_.root, fetched.name, fetched.image, Origin::channel));
+    return AcquireResult{Acquired::fetched, version, fetched.image.root_hash_hex()};
+  }
+
+  Result<AcquireResult> build(const KnownImage& source, const KnownImage& builder) {
+    const Manifest& manifest = source.image.manifest();
+    const std::string name = manifest.driver + " " + manifest.version;
+    const auto told = [&](const std::string& how_far) {
+      request_.progress(Reason::building, name + " for " + facts_.kernel_release + ": " + how_far);
+    };
+    told("attaching source and builder");
+    const std::string work = host_.root.path_of(kBuildFolder);
+    std::error_code error;
+    fs::remove_all(work, error);  // what a build that was killed left
+    TRY_VOID(host_.root.make_dirs(kBuildFolder, 0700));
+    const Undo remove_work([&] {
+      std::error_code ignored;
+      fs::remove_all(work, ignored);
+    });
+    Attached attached_source(*this, source.image);
+    Attached attached_builder(*this, builder.image);
+    TRY_VOID(attached_source.open().with_context("source"));
+    TRY_VOID(attached_builder.open().with_context("builder"));
+    const std::string builder_path = host_.root.path_of(mount_name(builder.image));
+
+    CompileRequest compile;
+    compile.kernel_release = facts_.kernel_release;
+    compile.builder = builder_path;
+    compile.source = host_.root.path_of(mount_name(source.image) + "/" + source_folder(manifest));
+    compile.work = work;
+    compile.progress = told;
+    const Result<void> compiled = compile_modules(host_.programs, compile);
+    keep_log();
+    if (!compiled) return compiled.error();
+
+    told("packing and signing");
+    Result<AcquireResult> result = pack(manifest, work, builder_path);
+    TRY_VOID(attached_builder.close().with_context("builder"));
+    TRY_VOID(attached_source.close().with_context("source"));
+    return result;
+  }
+
+  Result<AcquireResult> pack(const Manifest& source, const std::string& work, const std::string& builder) {
+    PackInput input;
+    input.kind = Kind::modules;
+    input.manifest.driver = source.driver;
+    input.manifest.version = source.version;
+    input.manifest.license = source.license;
+    TRY(std::optional<std::string> os_release, host_.root.read_if_there("etc/os-release", kMaxOsRelease));
+    input.manifest.os_id = env_value(os_release.value_or(""), "ID");
+    input.manifest.os_version_id = env_value(os_release.value_or(""), "VERSION_ID");
+    input.modules = work + kCompiledModules;
+    const std::string file = std::string(kBuildFolder) + "/built.raw";
+    input.output = host_.root.path_of(file);
+    TRY(BuildRequest request, collect_image(input).with_context("what was built"));
+    if (request.manifest.kernel_release != facts_.kernel_release) {
+      return make_error(Errc::incompatible, Reason::build_failed,
+                        "the builder made modules for " + request.manifest.kernel_release);
+    }
+    TRY(const SigningKey key, open_node_key(host_.root));
+    request.key = &key;
+    std::error_code error;
+    // Immutable hosts have no mksquashfs; a builder image can bring one.
+    if (fs::exists(fs::path(builder) / kBuilderPacker, error)) request.run_in = container_command(builder, work);
+    TRY_VOID(build_image(request).with_context("what was built"));
+    TRY(const Trust trust, load_trust(host_.root));
+    TRY(UniqueFd fd, host_.root.open_no_follow(file, O_RDONLY));
+    TRY(ImageFile opened, ImageFile::open(std::move(fd), host_.root.path_of(file)));
+    TRY(const VerifiedImage image, VerifiedImage::verify(std::move(opened), trust.node, host_.now));
+    TRY_VOID(move_to_store(host_.root, file, image, Origin::built));
+    return AcquireResult{Acquired::built, source.version, image.root_hash_hex()};
+  }
+
+  void keep_log() {
+    const auto log = host_.root.read_if_there(std::string(kBuildFolder) + kCompileLog, kMaxLog);
+    if (!log || !*log) return;
+    if (const Result<void> kept = host_.root.write_atomic(kBuildLog, **log, 0644); !kept) {
+      request_.remark("the build's log was not kept: " + kept.error().message());
+    }
+  }
+
+  // An image that is attached while something is built, by the same steps as a driver's.
+  class Attached {
+   public:
+    Attached(Acquirer& owner, const VerifiedImage& image)
+        : context_{owner.host_.root, owner.host_.kernel, owner.host_.host_modules, owner.host_.programs, owner.facts_,
+                   owner.config_,    owner.definition_,  owner.inventory_,         owner.state_,         &image},
+          verify_(make_verify_step(context_)),
+          attach_(make_attach_step(context_)) {}
+    Attached(const Attached&) = delete;
+    Attached& operator=(const Attached&) = delete;
+    ~Attached() { (void)close(); }
+
+    Result<void> open() {
+      TRY(const Probe verified, verify_->probe());
+      if (verified == Probe::needed) TRY_VOID(verify_->apply());
+      TRY(const Probe attached, attach_->probe());
+      if (attached == Probe::satisfied) return {};
+      opened_ = true;
+      return attach_->apply();
+    }
+    // What was attached before stays so.
+    Result<void> close() { return std::exchange(opened_, false) ? attach_->undo() : Result<void>(); }
+
+   private:
+    StepContext context_;
+    std::unique_ptr<Step> verify_;
+    std::unique_ptr<Step> attach_;
+    bool opened_ = false;
+  };
+
+  const Host& host_;
+  Fetcher& fetcher_;
+  const AcquireRequest& request_;
+  StateFile state_;
+  Facts facts_;
+  Config config_;
+  Definition definition_;
+  std::optional<Trust> trust_;
+  Inventory inventory_;
+};
+
+}  // namespace
+
+Result<AcquireResult> acquire_image(const Host& host, Fetcher& fetcher, const AcquireRequest& request) {
+  TRY_VOID(check_name("kernel release", request.kernel_release));
+  TRY(const UniqueFd lock, take_lock(host.root));
+  return Acquirer(host, fetcher, request).run();
+}
+
+}  // namespace driverext

@@ -1,0 +1,12 @@
+// Character device nodes: mknod(2), chown(2), chmod(2), rename(2).
+#pragma once
+
+#include "kernel/kernel.hpp"
+
+namespace driverext {
+
+Result<void> make_device_node(const std::string& path, const DeviceNode& node);
+Result<std::optional<DeviceNode>> find_device_node(const std::string& path);
+Result<void> remove_device_node(const std::string& path);
+
+}  // namespace driverext
