@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "cli/verb.hpp"
+#include "provisioner/acquisition.hpp"
 #include "provisioner/status.hpp"
 #include "sys/dir.hpp"
 
@@ -49,29 +50,39 @@ void line(const char* label, const std::string& value) {
   if (!value.empty()) std::printf("%12s: %s\n", label, value.c_str());
 }
 
-void print_table(const OrderedJson& status) {
-  const std::string outcome = text(status, "outcome");
-  const bool color = ::isatty(STDOUT_FILENO) == 1;
-  const char* paint = outcome == "provisioned" ? "\033[32m" : "\033[31m";
-  const std::string version = text(status, "version");
-  std::printf("%s●%s %s%s\n", color ? paint : "", color ? "\033[0m" : "", text(status, "driver").c_str(),
-              version.empty() ? "" : (" " + version).c_str());
-  line("Outcome", outcome + (outcome == "provisioned" ? "" : " (" + text(status, "reason") + ")"));
-  line("Kernel", text(status, "kernelRelease"));
-  line("Root hash", text(status, "rootHash"));
-  line("Signer", text(status, "signer"));
-  line("Image", text(status, "image"));
-  if (outcome != "provisioned") {
-    line("Why", text(status, "message"));
-    line("What to do", text(status, "advice"));
+const char* paint(const std::string& outcome) {
+  if (outcome == "provisioned") return "\033[32m";
+  return outcome == "fetching" || outcome == "building" ? "\033[33m" : "\033[31m";
+}
+
+// Where an image came from, in words.
+std::string origin_text(const std::string& origin) {
+  if (origin == "built") return "built on this node, signed with its own key";
+  if (origin == "channel") return "fetched from the channel";
+  return origin.empty() ? "" : "placed on this node";
+}
+
+void print_rejected(const OrderedJson& rejected) {
+  const bool quarantined = rejected.is_object() && rejected.contains("quarantined") && rejected["quarantined"] == true;
+  line("Refused", text(rejected, "path") + " (" + text(rejected, "reason") + ")" +
+                      (quarantined ? ", now in /var/lib/driverext/quarantine" : ""));
+}
+
+void print_put_aside(const OrderedJson& image) {
+  line("Put aside", text(image, "version") + " (" + text(image, "reason") + "): " + text(image, "message"));
+}
+
+// Releases other than the running one that the store has an image for.
+std::string other_kernels(const OrderedJson& status) {
+  std::string kernels;
+  for (const auto& kernel : list(status, "kernelsReady")) {
+    if (!kernel.is_string() || kernel == text(status, "kernelRelease")) continue;
+    kernels += (kernels.empty() ? "" : ", ") + printable(kernel.get<std::string>());
   }
-  for (const auto& rejected : list(status, "rejected")) {
-    line("Refused", text(rejected, "path") + " (" + text(rejected, "reason") + ")" +
-                        (rejected.is_object() && rejected.contains("quarantined") && rejected["quarantined"] == true
-                             ? ", now in /var/lib/driverext/quarantine"
-                             : ""));
-  }
-  const OrderedJson steps = list(status, "steps");
+  return kernels;
+}
+
+void print_steps(const OrderedJson& steps) {
   if (steps.empty()) return;
   std::printf("\n  %-9s %-10s %10s %12s  %s\n", "STEP", "RESULT", "TOOK", "BOOT TIME", "WHY");
   for (const auto& step : steps) {
@@ -79,6 +90,30 @@ void print_table(const OrderedJson& status) {
                 milliseconds(number(step, "durationUSec")).c_str(), milliseconds(number(step, "startedUSec")).c_str(),
                 text(step, "message").c_str());
   }
+}
+
+void print_table(const OrderedJson& status, const std::optional<Acquisition>& acquisition) {
+  const std::string outcome = text(status, "outcome");
+  const std::string reason = text(status, "reason");
+  const bool color = ::isatty(STDOUT_FILENO) == 1;
+  const std::string version = text(status, "version");
+  std::printf("%s●%s %s%s\n", color ? paint(outcome) : "", color ? "\033[0m" : "", text(status, "driver").c_str(),
+              version.empty() ? "" : (" " + version).c_str());
+  line("Outcome", outcome + (outcome == reason ? "" : " (" + reason + ")"));
+  line("Kernel", text(status, "kernelRelease"));
+  line("Root hash", text(status, "rootHash"));
+  line("Signer", text(status, "signer"));
+  line("Image", text(status, "image"));
+  line("Origin", origin_text(text(status, "origin")));
+  if (outcome != "provisioned") {
+    line("Why", text(status, "message"));
+    if (acquisition && acquisition->in_progress()) line("Progress", printable(acquisition->message));
+    line("What to do", text(status, "advice"));
+  }
+  for (const auto& image : list(status, "putAside")) print_put_aside(image);
+  for (const auto& rejected : list(status, "rejected")) print_rejected(rejected);
+  line("Ready for", other_kernels(status));
+  print_steps(list(status, "steps"));
 }
 
 }  // namespace
@@ -125,7 +160,7 @@ int status(int argc, char** argv) {
     return fail(strict.error());
   const OrderedJson parsed = OrderedJson::parse(**content, nullptr, /*allow_exceptions=*/false);
   if (mode == JsonMode::off) {
-    print_table(parsed);
+    print_table(parsed, read_acquisition(*root));
   } else {
     print_json(parsed, mode);
   }
