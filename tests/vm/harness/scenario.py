@@ -13,6 +13,10 @@ CHECK_TIMEOUT = 60
 PRELUDE = 'fails() { ! "$@"; }\n'
 
 
+SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
+LAST_CHECK = "nothing is left that the state does not call for"
+
+
 class ScenarioError(Exception):
     pass
 
@@ -99,7 +103,7 @@ def parse(name: str, where: str, table: dict, variables: dict[str, str], repo: P
                 raise ScenarioError(f"{where}: {what} needs --var {m[1]}=...")
             return variables[m[1]]
         path = repo / re.sub(r"\{(\w+)\}", variable, value)
-        if not path.is_file():
+        if not path.is_file() and not (what.startswith("serve ") and path.is_dir()):
             raise ScenarioError(f"{where}: {what}: no such file: {path}")
         return path
 
@@ -136,6 +140,9 @@ def _boot(table: _Table, os_version: str, folder: Path) -> Boot:
     version = table.choice("os", OS_VERSIONS, os_version)
     end = table.choice("end", ("poweroff", "kill"), "poweroff")
     checks = tuple(_check(t, folder) for t in table.tables("check"))
+    if end == "poweroff":  # after all others: what they leave is looked at too
+        last = {"name": LAST_CHECK, "script": str(SCENARIOS / "checks" / "nothing-left-over")}
+        checks += (_check(_Table(f"{table.where}: {LAST_CHECK}", last), folder),)
     saves = tuple(_check(t, folder) for t in table.tables("save"))
     for s in saves:
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", s.name):
