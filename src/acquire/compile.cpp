@@ -87,11 +87,11 @@ Result<void> collect(const CompileRequest& request) {
 
 std::vector<std::string> container_command(const std::string& builder, const std::string& shared) {
   return {"systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2", "--console=pipe",
-          "--private-network", "--no-new-privileges=yes",
-          // Compilers need none of root's powers but writing where root may.
+          "--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--no-new-privileges=yes",
+          // Compilers need none of root's powers.
           "--drop-capability=all",
-          "--volatile=overlay",  // the builder stays as it was signed; what is written to it is gone with the container
-          "--directory=" + builder, "--bind=" + shared};
+          "--read-only",  // it stays as it was signed
+          "--tmpfs=/tmp", "--directory=" + builder, "--bind=" + shared};
 }
 
 std::string first_compiler_error(const std::string& log) {
@@ -111,11 +111,11 @@ Result<void> compile_modules(Programs& programs, const CompileRequest& request) 
   const std::string tree = request.work + "/source";
   std::vector<std::string> argv = container_command(request.builder, request.work);
   // The kernel release was checked to be a plain name; the path is ours.
-  argv.insert(argv.end(),
-              {"/bin/sh", "-ec",
-               "make -j\"$1\" -C \"/lib/modules/$2/build\" M=\"$3\" modules; find \"$3\" -name '*.ko' -exec strip "
-               "--strip-debug {} +",
-               "build", std::to_string(parallel_jobs()), request.kernel_release, tree});
+  argv.insert(argv.end(), {"/bin/sh", "-ec",
+                           "make -j\"$1\" -C \"/usr/lib/modules/$2/build\" M=\"$3\" KCFLAGS=-g0 modules; find \"$3\" "
+                           "-name '*.ko' -exec strip "
+                           "--strip-debug {} +",
+                           "build", std::to_string(parallel_jobs()), request.kernel_release, tree});
   LineReader reader(request);
   const Result<std::string> made = programs.run({.argv = std::move(argv),
                                                  .added_environment = {"LC_ALL=C"},

@@ -53,6 +53,10 @@ struct Manifest {
   [[nodiscard]] bool has_userland() const { return kind == Kind::complete; }
 };
 
+/// What the driver root needs beside the extension's own usr/, a C library above all, lies here in an image: merged over
+/// a host's /usr it would take the place of the host's.
+constexpr std::string_view kRootOnlyFolder = "usr/lib/driverext/root/usr";
+
 /// Where the Kbuild tree of a source extension stands in it.
 std::string source_folder(const Manifest& manifest);
 

@@ -136,6 +136,8 @@ class Scanner {
         skip_to_line_end();
         continue;
       }
+      // toml++ 3.3 asks whether such a character is white space in a way that is undefined for U+00A1 and others.
+      if (static_cast<unsigned char>(c) >= 0x80) return refuse("not ASCII, and neither in quotes nor in a comment");
       if (c == '[' || c == '{') ++depth;
       if (c == ']' || c == '}') --depth;
       if (c == '.') ++dots;

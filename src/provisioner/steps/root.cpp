@@ -25,9 +25,8 @@ class RootStep final : public Step {
   Result<Probe> probe() override {
     TRY(const auto mounted, context_.kernel.find_mount(path(place_)));
     if (!mounted) return Probe::needed;
-    TRY(const auto image, context_.kernel.find_mount(path(image_)));
-    TRY(const auto user_part, context_.kernel.find_mount(path(place_ + "/usr")));
-    if (image && user_part && image->device_number == user_part->device_number) return Probe::satisfied;
+    TRY(const auto manifest, context_.root.read_if_there(place_ + "/" + std::string(kManifestPath), kMaxManifestSize));
+    if (manifest == context_.image->manifest_text()) return Probe::satisfied;
     return make_error(Errc::conflict, Reason::mount_conflict, "something else is mounted at " + path(place_));
   }
 
@@ -67,9 +66,16 @@ class RootStep final : public Step {
 
   Result<void> mount_parts() {
     TRY_VOID(context_.root.make_dirs(aside_ + "/usr", 0755));
-    TRY_VOID(mount({path(image_ + "/usr"), path(aside_ + "/usr"), "", "bind"}));
+    const std::string root_only = image_ + "/" + std::string(kRootOnlyFolder);
+    TRY(const auto has_root_only, context_.root.status(root_only));
+    if (has_root_only) {
+      TRY_VOID(mount({"driverext", path(aside_ + "/usr"), "overlay",
+                      "ro,nosuid,nodev,lowerdir=" + path(image_ + "/usr") + ":" + path(root_only)}));
+    } else {
+      TRY_VOID(mount({path(image_ + "/usr"), path(aside_ + "/usr"), "", "bind"}));
+    }
     for (const char* name : kLinkedToUsr) {
-      TRY(const auto there, context_.root.status(image_ + "/usr/" + name));
+      TRY(const auto there, context_.root.status(aside_ + "/usr/" + name));
       if (there) TRY_VOID(context_.root.make_link(std::string("usr/") + name, aside_ + "/" + name));
     }
     for (const char* name : kFromHost) {

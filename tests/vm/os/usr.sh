@@ -14,7 +14,9 @@ cp "$KERNEL/vmlinuz" "$KERNEL/config" "$usr/lib/modules/$RELEASE/"
 chroot "$root" depmod "$RELEASE"
 
 # Not needed in an image that is replaced as a whole, and each of these is paid for at every boot or build.
-rm -rf "$usr"/lib/{apt,dpkg,dracut,systemd/user} "$usr"/lib/udev/hwdb.d "$usr"/share/{bash-completion,zsh,bug,lintian,perl5}
+rm -rf "$usr"/lib/{apt,dpkg,dracut,systemd/user} "$usr"/lib/udev/hwdb.* "$usr"/share/{bash-completion,zsh,bug,lintian,perl5}
+# podman runs containers without a network and pulls nothing: no signatures, no networks of its own.
+rm -rf "$usr"/libexec/podman "$usr"/lib/podman/netavark-* "$usr"/bin/{gpg*,dirmngr*,pinentry*} "$usr"/lib/gnupg2
 for g in "$usr"/lib/systemd/system-generators/*; do
   case ${g##*/} in systemd-debug-generator | systemd-fstab-generator | systemd-run-generator) ;; *) rm "$g" ;; esac
 done

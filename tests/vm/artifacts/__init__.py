@@ -1,0 +1,1 @@
+"""What the driverext scenarios serve to their guests (see ../make-artifacts)."""

@@ -1,0 +1,44 @@
+"""Update channels, as their publishers make them, and what is wrong with some of them."""
+import shutil
+import subprocess
+from pathlib import Path
+
+from .host import run
+
+
+class Publisher:
+    def __init__(self, driverext: Path, out: Path):
+        self.driverext, self.out = driverext, out
+
+    def channel(self, verb: str, *arguments, key: str = "publisher") -> None:
+        run(self.driverext, "channel", verb, "--key", self.out / f"{key}.key", "--certificate", self.out / f"{key}.crt",
+            *arguments, stderr=subprocess.DEVNULL)
+
+    def copy(self, name: str, target: str) -> Path:
+        shutil.copytree(self.out / name, self.out / target)
+        return self.out / target
+
+    def make(self, coming_kernel: str) -> None:
+        # One channel at three moments: empty, with a release for nobody, with the same for all.
+        loopback = self.out / "channel"
+        self.channel("init", "--name=stable", loopback)
+        self.copy("channel", "channel-older")
+        self.channel("publish", "--release=1.0.0", "--percent=0", loopback, self.out / "v4l2loopback.raw")
+        self.copy("channel", "channel-waiting")
+        self.channel("rollout", "--percent=100", loopback)
+
+        altered = self.copy("channel", "channel-altered") / "index.cms"
+        index = bytearray(altered.read_bytes())
+        index[index.index(b'"percent":') + len(b'"percent":')] ^= 0x01
+        altered.write_bytes(index)
+
+        stranger = self.out / "channel-by-stranger"
+        self.channel("init", "--name=stable", stranger, key="stranger")
+        self.channel("publish", "--release=9.0.0", stranger, self.out / "signed-by-stranger.raw", key="stranger")
+
+        # A driver for two OS versions: the newer one's image is a release of its own.
+        nvidia = self.out / "channel-nvidia"
+        self.channel("init", "--name=gpus", nvidia)
+        self.channel("publish", "--release=1.0.0", nvidia, self.out / "nvidia-1.raw")
+        self.channel("publish", "--release=1.1.0", nvidia, self.out / "nvidia-2.raw")
+        (nvidia / "coming-kernel").write_text(coming_kernel + "\n")  # for the scenario, not part of the format
