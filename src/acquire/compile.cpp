@@ -45,7 +45,7 @@ class LineReader {
  private:
   void tell() {
     const std::string_view words = trim(line_);
-    const size_t slash = words.rfind('/');
+    const size_t slash = words.find_last_of("/ ");  // older kernels print whole paths
     const std::string file(slash == std::string_view::npos ? words : words.substr(slash + 1));
     request_.progress(std::string(words.substr(0, words.find(' '))) + " " + file + " (step " +
                       std::to_string(++steps_) + ")");
@@ -91,7 +91,9 @@ std::vector<std::string> container_command(const std::string& builder, const std
           // Compilers need none of root's powers.
           "--drop-capability=all",
           "--read-only",  // it stays as it was signed
-          "--tmpfs=/tmp", "--directory=" + builder, "--bind=" + shared};
+          "--tmpfs=/tmp",
+          "--tmpfs=/var",  // where `shared` may need a place
+          "--directory=" + builder, "--bind=" + shared};
 }
 
 std::string first_compiler_error(const std::string& log) {

@@ -24,8 +24,8 @@ Error unreachable(const std::string& what) { return make_error(Errc::transient, 
 
 // One transfer: what libcurl's callbacks are given.
 struct Transfer {
-  CURL* easy;
-  uint64_t from;
+  CURL* easy = nullptr;
+  uint64_t from = 0;
   Sink& sink;
   bool begun = false;
   std::optional<Error> error{};  // why a callback ended it

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,7 +24,9 @@ constexpr std::string_view kImageFolder = "images";
 struct ReleaseNumber {
   std::array<uint32_t, 3> parts{};
 
-  auto operator<=>(const ReleaseNumber&) const = default;
+  bool operator==(const ReleaseNumber&) const = default;
+  bool operator<(const ReleaseNumber& other) const { return parts < other.parts; }
+  bool operator>(const ReleaseNumber& other) const { return other < *this; }
   [[nodiscard]] std::string text() const;
   /// The next one in the last place.
   [[nodiscard]] Result<ReleaseNumber> next() const;

@@ -96,7 +96,7 @@ Result<VerifiedIndex> read_index(const Options& options, const Dir& root) {
 Result<ChannelWish> wish_of_node(const Options& options, const Dir& root) {
   ChannelWish wish;
   TRY(Facts facts, read_facts(root));
-  wish.kernel_release = options.kernel.empty() ? std::move(facts.kernel_release) : options.kernel;
+  wish.kernel_release = options.kernel.empty() ? facts.kernel_release : options.kernel;
   wish.architecture = std::move(facts.architecture);
   TRY(wish.node, read_node_id(root));
   return wish;

@@ -6,13 +6,6 @@
 namespace driverext {
 namespace {
 
-// A table that may be absent.
-Result<const toml::table*> table_of(const toml::table& table, std::string_view name, const std::string& file) {
-  const toml::node* node = table.get(name);
-  if (node == nullptr || node->is_table()) return node == nullptr ? nullptr : node->as_table();
-  return config_error(file, node->source(), "\"" + std::string(name) + "\" is not a table");
-}
-
 Result<void> read_channel(const toml::table& table, const std::string& file, Config& config) {
   TRY_VOID(only_keys(table, {"url"}, file));
   TRY(config.channel_url, toml_string(table, "url", file));
@@ -51,19 +44,19 @@ Result<Config> read_config(const Dir& root) {
   if (const Result<void> fine = check_name("driver name", config.driver); !fine) {
     return config_error(file, driver->source(), fine.error().what);
   }
-  TRY(const toml::table* channel, table_of(*table, "channel", file));
+  TRY(const toml::table* channel, toml_table(*table, "channel", file));
   if (channel != nullptr) TRY_VOID(read_channel(*channel, file, config));
-  TRY(const toml::table* build, table_of(*table, "build", file));
+  TRY(const toml::table* build, toml_table(*table, "build", file));
   if (build != nullptr) {
     TRY_VOID(only_keys(*build, {"enabled"}, file));
     TRY(config.build, toml_bool(*build, "enabled", true, file));
   }
-  TRY(const toml::table* host, table_of(*table, "host", file));
+  TRY(const toml::table* host, toml_table(*table, "host", file));
   if (host != nullptr) {
     TRY_VOID(only_keys(*host, {"merge"}, file));
     TRY(config.merge, toml_bool(*host, "merge", false, file));
   }
-  TRY(const toml::table* toolkit, table_of(*table, "toolkit", file));
+  TRY(const toml::table* toolkit, toml_table(*table, "toolkit", file));
   if (toolkit != nullptr) TRY_VOID(read_toolkit(*toolkit, file, config));
   return config;
 }

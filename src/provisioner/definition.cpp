@@ -29,7 +29,8 @@ Result<std::vector<const toml::table*>> tables(const toml::table& table, std::st
 Result<std::string> path_below(const toml::table& table, std::string_view key, std::string_view folder,
                                const std::string& file) {
   TRY(const std::string path, toml_string(table, key, file));
-  if (path.starts_with(folder) && path.find("/../") == std::string::npos && !path.ends_with("/..")) {
+  if (path.starts_with(folder) && !path.ends_with('/') && path.find("/../") == std::string::npos &&
+      !path.ends_with("/..")) {
     return path.substr(1);
   }
   return config_error(file, table.source(), "\"" + std::string(key) + "\" is not below " + std::string(folder));
@@ -66,6 +67,9 @@ Result<DefinedNode> parse_node(const toml::table& entry, const std::string& file
   DefinedNode node;
   TRY(node.node, path_below(entry, "node", "/dev/", file));
   TRY(node.registered_as, toml_strings(entry, "registered_as", file));
+  if (node.registered_as.empty()) {
+    return config_error(file, entry.source(), "\"registered_as\" names nothing in /proc/devices");
+  }
   TRY(node.optional, toml_bool(entry, "optional", false, file));
   if (entry.contains("permissions")) {
     TRY(node.permissions, path_below(entry, "permissions", "/proc/", file));
@@ -87,18 +91,21 @@ Result<DefinedToolkit> parse_toolkit(const toml::table& table, const std::string
   DefinedToolkit toolkit;
   TRY(toolkit.libraries, toml_strings(table, "libraries", file));
   TRY(toolkit.programs, toml_strings(table, "programs", file));
-  if (const toml::table* cdi = table["cdi"].as_table(); cdi != nullptr) {
+  TRY(const toml::table* cdi, toml_table(table, "cdi", file));
+  if (cdi != nullptr) {
     TRY_VOID(only_keys(*cdi, {"kind", "file"}, file));
     TRY(toolkit.cdi_kind, toml_string(*cdi, "kind", file));
     TRY(toolkit.cdi_file, path_below(*cdi, "file", "/run/", file));
   }
-  if (const toml::table* config = table["config"].as_table(); config != nullptr) {
+  TRY(const toml::table* config, toml_table(table, "config", file));
+  if (config != nullptr) {
     TRY_VOID(only_keys(*config, {"file", "table", "key"}, file));
     TRY(toolkit.config_file, path_below(*config, "file", "/etc/", file));
     TRY(toolkit.config_table, toml_string(*config, "table", file));
     TRY(toolkit.config_key, toml_string(*config, "key", file));
   }
-  if (const toml::table* runtime = table["runtime"].as_table(); runtime != nullptr) {
+  TRY(const toml::table* runtime, toml_table(table, "runtime", file));
+  if (runtime != nullptr) {
     TRY_VOID(only_keys(*runtime, {"name", "path"}, file));
     TRY(toolkit.runtime_name, toml_string(*runtime, "name", file));
     TRY_VOID(path_below(*runtime, "path", "/", file));
@@ -108,13 +115,15 @@ Result<DefinedToolkit> parse_toolkit(const toml::table& table, const std::string
 }
 
 Result<void> parse_user_part(const toml::table& table, const std::string& file, Definition& definition) {
-  if (const toml::table* root = table["root"].as_table(); root != nullptr) {
+  TRY(const toml::table* root, toml_table(table, "root", file));
+  if (root != nullptr) {
     TRY_VOID(only_keys(*root, {"path", "check"}, file));
     definition.root.emplace();
     TRY(definition.root->path, path_below(*root, "path", "/run/", file));
     TRY(definition.check, toml_strings(*root, "check", file));
   }
-  if (const toml::table* toolkit = table["toolkit"].as_table(); toolkit != nullptr) {
+  TRY(const toml::table* toolkit, toml_table(table, "toolkit", file));
+  if (toolkit != nullptr) {
     if (!definition.root) return config_error(file, toolkit->source(), "[toolkit] needs [root]");
     TRY(definition.toolkit, parse_toolkit(*toolkit, file));
   }

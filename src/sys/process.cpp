@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,6 +52,17 @@ bool read_output(int fd, const ProgramRequest& request, const std::optional<Cloc
     request.on_output(piece);
     if (output.size() > 2 * kKept) output.erase(0, output.size() - kKept);
   }
+}
+
+// For one that closed its output and goes on. It is still to be waited for.
+bool ends_in_time(pid_t child, const std::optional<Clock::time_point>& deadline) {
+  if (!deadline) return true;
+  const UniqueFd process(::pidfd_open(child, 0));
+  pollfd waited{process.get(), POLLIN, 0};
+  int ready = 0;
+  do ready = ::poll(&waited, 1, left_until(deadline));
+  while (ready < 0 && errno == EINTR);
+  return ready != 0;
 }
 
 }  // namespace
@@ -105,7 +117,7 @@ Result<std::string> run_program(const ProgramRequest& request) {
   std::optional<Clock::time_point> deadline;
   if (request.timeout_sec != 0) deadline = Clock::now() + std::chrono::seconds(request.timeout_sec);
   std::string output;
-  const bool in_time = read_output(read_end.get(), request, deadline, output);
+  const bool in_time = read_output(read_end.get(), request, deadline, output) && ends_in_time(child, deadline);
   if (!in_time) ::kill(-child, SIGKILL);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {

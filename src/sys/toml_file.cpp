@@ -49,6 +49,12 @@ Result<std::string> toml_optional_string(const toml::table& table, std::string_v
   return toml_string(table, key, file);
 }
 
+Result<const toml::table*> toml_table(const toml::table& table, std::string_view key, std::string_view file) {
+  const toml::node* node = table.get(key);
+  if (node == nullptr || node->is_table()) return node == nullptr ? nullptr : node->as_table();
+  return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a table");
+}
+
 Result<bool> toml_bool(const toml::table& table, std::string_view key, bool otherwise, std::string_view file) {
   const toml::node* node = table.get(key);
   if (node == nullptr) return otherwise;

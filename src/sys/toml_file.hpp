@@ -33,6 +33,9 @@ Result<std::string> toml_string(const toml::table& table, std::string_view key, 
 /// An absent key is an empty string.
 Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file);
 
+/// An absent table is nullptr.
+Result<const toml::table*> toml_table(const toml::table& table, std::string_view key, std::string_view file);
+
 /// An absent key is `otherwise`.
 Result<bool> toml_bool(const toml::table& table, std::string_view key, bool otherwise, std::string_view file);
 /// A list of strings; an absent key is an empty list.

@@ -37,7 +37,12 @@ Result<void> copy_range(int from, uint64_t from_offset, int to, uint64_t to_offs
 Result<void> copy_tree(const ImageTree& from, const fs::path& tree) {
   const fs::path target = from.path_in_image.empty() ? tree : tree / from.path_in_image;
   std::error_code error;
-  fs::create_directories(target, error);
+  for (fs::recursive_directory_iterator it(from.source, error), end; !error && it != end; it.increment(error)) {
+    const fs::file_status status = it->symlink_status(error);
+    if (fs::is_symlink(status) || fs::is_regular_file(status) || fs::is_directory(status)) continue;
+    return make_error(Errc::invalid_input, it->path().string() + " is neither file, directory nor symbolic link");
+  }
+  if (!error) fs::create_directories(target, error);
   if (!error) fs::copy(from.source, target, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
   if (error) return os_failure(error.value(), "cannot copy " + from.source);
   return {};
@@ -50,10 +55,6 @@ Result<void> set_modes(const fs::path& tree) {
     const fs::file_status status = it->symlink_status(error);
     if (error) break;
     if (fs::is_symlink(status)) continue;
-    if (!fs::is_regular_file(status) && !fs::is_directory(status)) {
-      return make_error(Errc::invalid_input,
-                        fs::relative(it->path(), tree).string() + " is neither file, directory nor symbolic link");
-    }
     const bool executable = (status.permissions() & fs::perms::owner_exec) != fs::perms::none;
     fs::permissions(it->path(), fs::perms(fs::is_directory(status) || executable ? 0755 : 0644), error);
     if (error) break;

@@ -53,9 +53,9 @@ struct Manifest {
   [[nodiscard]] bool has_userland() const { return kind == Kind::complete; }
 };
 
-/// What the driver root needs beside the extension's own usr/, a C library above all, lies here in an image: merged over
-/// a host's /usr it would take the place of the host's.
-constexpr std::string_view kRootOnlyFolder = "usr/lib/driverext/root/usr";
+/// What the driver root needs beside the extension's own usr/, a C library above all, lies here in an image: "lib64" in
+/// it becomes the root's /lib64. In usr/lib64 itself it would take the place of the host's once it is merged.
+constexpr std::string_view kRootOnlyFolder = "usr/lib/driverext/root";
 
 /// Where the Kbuild tree of a source extension stands in it.
 std::string source_folder(const Manifest& manifest);

@@ -206,7 +206,7 @@ TextSpan body_of(std::string_view text) {
 }
 
 // For nlohmann-json, which is stricter than Go about text: bytes become the characters of the same number, and half
-// surrogates the six characters that they are written with. Different texts stay different.
+// surrogates the six characters that they are written with.
 Json parse_for_comparison(std::string_view text) {
   std::string plain;
   plain.reserve(text.size());

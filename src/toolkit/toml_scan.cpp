@@ -41,6 +41,15 @@ class Scanner {
   void skip_blanks() {
     while (peek() == ' ' || peek() == '\t') ++at_;
   }
+  // Blanks, line breaks and comments.
+  void skip_lines() {
+    while (!at_end()) {
+      skip_blanks();
+      if (peek() == '#') skip_to_line_end();
+      if (peek() != '\n' && !text_.substr(at_).starts_with("\r\n")) return;
+      at_ = std::min(text_.find('\n', at_), text_.size() - 1) + 1;
+    }
+  }
   void skip_to_line_end() { at_ = std::min(text_.find('\n', at_), text_.size()); }
 
   Result<TomlStatement> one(const std::vector<std::string>& table) {
@@ -72,7 +81,7 @@ class Scanner {
     statement.kind = peek() == '[' ? Kind::table_array : Kind::table;
     const std::string_view closing = statement.kind == Kind::table_array ? "]]" : "]";
     at_ += closing.size() - 1;
-    TRY_VOID(keys(statement));
+    TRY(statement.first_key, keys(statement.path));
     if (!text_.substr(at_).starts_with(closing)) return refuse("a table's name should end here");
     at_ += closing.size();
     return {};
@@ -80,28 +89,29 @@ class Scanner {
 
   Result<void> key_value(TomlStatement& statement) {
     statement.kind = Kind::key_value;
-    TRY_VOID(keys(statement));
+    TRY(statement.first_key, keys(statement.path));
     if (peek() != '=') return refuse("\"=\" is missing");
     ++at_;
     skip_blanks();
     statement.content.begin = at_;
-    TRY_VOID(value());
-    statement.content.end = text_.find_last_not_of(" \t\r\n", at_ - 1) + 1;
+    TRY_VOID(value(0));
+    statement.content.end = at_;
     return {};
   }
 
-  // A dotted key, with the blanks around it.
-  Result<void> keys(TomlStatement& statement) {
-    while (true) {
+  // A dotted key, with the blanks around it. Returns where its first part stands.
+  Result<TextSpan> keys(std::vector<std::string>& path) {
+    TextSpan first;
+    for (int parts = 1;; ++parts) {
+      // toml++ goes down one call a level: a hundred thousand of them end the program.
+      if (parts > kMaxEngineConfigDepth) return refuse("a key has too many parts");
       skip_blanks();
       const size_t begin = at_;
       TRY(std::string key, one_key());
-      statement.path.push_back(std::move(key));
-      if (statement.own_keys++ == 0) statement.first_key = {begin, at_};
-      // toml++ goes down one call a level: a hundred thousand of them end the program.
-      if (statement.own_keys > kMaxEngineConfigDepth) return refuse("a key has too many parts");
+      path.push_back(std::move(key));
+      if (parts == 1) first = {begin, at_};
       skip_blanks();
-      if (peek() != '.') return {};
+      if (peek() != '.') return first;
       ++at_;
     }
   }
@@ -109,6 +119,7 @@ class Scanner {
   Result<std::string> one_key() {
     const size_t begin = at_;
     if (peek() == '"' || peek() == '\'') {
+      if (peek(1) == peek() && peek(2) == peek()) return refuse("a key is no multi-line string");
       TRY_VOID(string());
       const std::string_view literal = text_.substr(begin, at_ - begin);
       if (literal.find('\\') == std::string_view::npos) return std::string(literal.substr(1, literal.size() - 2));
@@ -121,32 +132,61 @@ class Scanner {
     return std::string(text_.substr(begin, at_ - begin));
   }
 
-  // To the end of its line, or the comment behind it. Keys in inline tables count by their dots.
-  Result<void> value() {
-    int depth = 0;
-    int dots = 0;
-    while (!at_end()) {
-      const char c = peek();
-      if (depth == 0 && (c == '\n' || c == '#')) return {};
-      if (c == '"' || c == '\'') {
-        TRY_VOID(string());
-        continue;
-      }
-      if (c == '#') {
-        skip_to_line_end();
-        continue;
-      }
-      // toml++ 3.3 asks whether such a character is white space in a way that is undefined for U+00A1 and others.
-      if (static_cast<unsigned char>(c) >= 0x80) return refuse("not ASCII, and neither in quotes nor in a comment");
-      if (c == '[' || c == '{') ++depth;
-      if (c == ']' || c == '}') --depth;
-      if (c == '.') ++dots;
-      if (c == ',' || c == '=' || c == '{' || c == '\n') dots = 0;
-      if (depth < 0) return refuse("a bracket that nothing opened");
-      if (depth > kMaxEngineConfigDepth || dots > kMaxEngineConfigDepth) return refuse("nested too deep");
+  Result<void> value(int depth) {
+    if (peek() == '"' || peek() == '\'') return string();
+    const bool nests = peek() == '[' || peek() == '{';
+    if (nests && depth >= kMaxEngineConfigDepth) return refuse("nested too deep");
+    if (peek() == '[') return array(depth);
+    if (peek() == '{') return inline_table(depth);
+    // Numbers, dates, true: which one is left to toml++. A date and its time may have a blank between them.
+    const size_t begin = at_;
+    while (is_bare(peek()) || (peek() != '\n' && std::string_view("+.:").find(peek()) != std::string_view::npos) ||
+           (peek() == ' ' && at_ - begin == 10 && peek(1) >= '0' && peek(1) <= '9')) {
       ++at_;
     }
-    return depth == 0 ? Result<void>() : refuse("the text ends inside of a value");
+    return at_ == begin ? refuse("a value belongs here") : Result<void>();
+  }
+
+  Result<void> array(int depth) {
+    ++at_;
+    while (true) {
+      skip_lines();
+      if (peek() == ']') break;
+      TRY_VOID(value(depth + 1));
+      skip_lines();
+      if (peek() == ']') break;
+      if (peek() != ',') return refuse("a comma or the closing bracket belongs here");
+      ++at_;
+    }
+    ++at_;
+    return {};
+  }
+
+  Result<void> inline_table(int depth) {
+    ++at_;
+    skip_blanks();
+    while (peek() != '}') {
+      std::vector<std::string> path;
+      TRY_VOID(keys(path));
+      if (peek() != '=') return refuse("\"=\" is missing");
+      ++at_;
+      skip_blanks();
+      TRY_VOID(value(depth + 1));
+      skip_blanks();
+      if (peek() == '}') break;
+      if (peek() != ',') return refuse("a comma or the closing brace belongs here");
+      ++at_;
+    }
+    ++at_;
+    return {};
+  }
+
+  // Behind a backslash stands a letter, or the rest of a line that goes on in the next one. (toml++ 3.3 asks there
+  // whether a character is white space, in a way that is undefined for U+00A1 and others.)
+  Result<void> escaped() const {
+    const size_t next = text_.find_first_not_of(" \t\r\n", at_);
+    if (next == std::string_view::npos || static_cast<unsigned char>(text_[next]) < 0x80) return {};
+    return refuse_config(text_, next, "only ASCII is understood behind a backslash");
   }
 
   // Any of the four kinds.
@@ -158,6 +198,7 @@ class Scanner {
     while (!at_end() && (long_one || peek() != '\n')) {
       if (quote == '"' && peek() == '\\') {
         ++at_;
+        TRY_VOID(escaped());
       } else if (!long_one && peek() == quote) {
         ++at_;
         return {};

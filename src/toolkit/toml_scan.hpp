@@ -18,8 +18,7 @@ struct TomlStatement {
   Kind kind = Kind::blank;
   TextSpan line;                  ///< whole lines, with the line break; several if the value has several
   std::vector<std::string> path;  ///< all keys from the top, without quotes; none for a blank line or comment
-  size_t own_keys = 0;            ///< how many of them stand in this statement
-  TextSpan first_key;             ///< the first of those, as it is written
+  TextSpan first_key;             ///< the first one that stands in this statement, as it is written
   TextSpan content;               ///< without indentation and line break; of a key_value, the value alone
 };
 

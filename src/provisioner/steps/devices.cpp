@@ -56,7 +56,8 @@ class DevicesStep final : public Step {
     Result<void> result;
     for (; !made_.empty(); made_.pop_back()) {
       const ReportedNode& reported = made_.back();
-      Result<void> removed = context_.kernel.remove_node(context_.root.path_of(reported.path));
+      Result<void> removed;
+      if (reported.may_make) removed = context_.kernel.remove_node(context_.root.path_of(reported.path));
       if (removed) removed = context_.root.remove_file(char_link_name(reported.node));
       if (!removed && result) result = std::move(removed);
     }

@@ -9,9 +9,10 @@ namespace {
 
 // What a program of the driver asks the kernel through.
 constexpr const char* kFromHost[] = {"dev", "proc", "sys"};
-constexpr const char* kLinkedToUsr[] = {"bin", "sbin", "lib", "lib32", "lib64"};
+constexpr const char* kLinked[] = {"bin", "sbin", "lib", "lib32", "lib64"};
 // Every place where distributions keep libraries; ldconfig passes over those that are not there.
-constexpr const char* kLibraryFolders = "/usr/lib64\n/usr/lib/x86_64-linux-gnu\n/usr/lib/aarch64-linux-gnu\n/usr/lib\n";
+constexpr const char* kLibraryFolders =
+    "/lib64\n/usr/lib64\n/usr/lib/x86_64-linux-gnu\n/usr/lib/aarch64-linux-gnu\n/usr/lib\n";
 constexpr unsigned kTimeoutSec = 60;
 
 class RootStep final : public Step {
@@ -66,17 +67,14 @@ class RootStep final : public Step {
 
   Result<void> mount_parts() {
     TRY_VOID(context_.root.make_dirs(aside_ + "/usr", 0755));
-    const std::string root_only = image_ + "/" + std::string(kRootOnlyFolder);
-    TRY(const auto has_root_only, context_.root.status(root_only));
-    if (has_root_only) {
-      TRY_VOID(mount({"driverext", path(aside_ + "/usr"), "overlay",
-                      "ro,nosuid,nodev,lowerdir=" + path(image_ + "/usr") + ":" + path(root_only)}));
-    } else {
-      TRY_VOID(mount({path(image_ + "/usr"), path(aside_ + "/usr"), "", "bind"}));
-    }
-    for (const char* name : kLinkedToUsr) {
-      TRY(const auto there, context_.root.status(aside_ + "/usr/" + name));
-      if (there) TRY_VOID(context_.root.make_link(std::string("usr/") + name, aside_ + "/" + name));
+    TRY_VOID(mount({path(image_ + "/usr"), path(aside_ + "/usr"), "", "bind"}));
+    for (const char* name : kLinked) {
+      for (const std::string& folder : {std::string(kRootOnlyFolder), std::string("usr")}) {
+        TRY(const auto there, context_.root.status(image_ + "/" + folder + "/" + name));
+        if (!there) continue;
+        TRY_VOID(context_.root.make_link(folder + "/" + name, aside_ + "/" + name));
+        break;
+      }
     }
     for (const char* name : kFromHost) {
       TRY_VOID(context_.root.make_dirs(aside_ + "/" + name, 0755));

@@ -87,7 +87,8 @@ class ToolkitStep final : public Step {
 
   Result<void> add(const std::string& name, std::string text, std::optional<std::string> before) {
     TRY(const auto there, context_.root.status(name));
-    const mode_t mode = there ? there->st_mode & 07777U : kDefaultMode;
+    // A link's own mode says that everybody may write.
+    const mode_t mode = there && S_ISREG(there->st_mode) ? there->st_mode & 07777U : kDefaultMode;
     wanted_.push_back({name, std::move(text), mode, std::move(before)});
     return {};
   }
