@@ -90,7 +90,7 @@ class Reporter {
       reported.names.push_back(std::to_string(index++));
       for (const std::string& key : defined.name_keys) {
         const auto name = lines.find(key);
-        // "GPU-????????-..." until somebody has opened the device: no name yet.
+        // Question marks until somebody has opened the device: no name yet.
         if (name != lines.end() && check_name("device name", name->second)) reported.names.push_back(name->second);
       }
       nodes_.push_back(std::move(reported));

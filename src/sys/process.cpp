@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,7 +57,9 @@ bool read_output(int fd, const ProgramRequest& request, const std::optional<Cloc
 // For one that closed its output and goes on. It is still to be waited for.
 bool ends_in_time(pid_t child, const std::optional<Clock::time_point>& deadline) {
   if (!deadline) return true;
-  const UniqueFd process(::pidfd_open(child, 0));
+  // Not ::pidfd_open: glibc 2.36 declares it without C linkage.
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  if (!process) return true;
   pollfd waited{process.get(), POLLIN, 0};
   int ready = 0;
   do ready = ::poll(&waited, 1, left_until(deadline));

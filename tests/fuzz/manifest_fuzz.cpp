@@ -10,6 +10,9 @@ void run(std::string_view input) {
   (void)parse_manifest_input(input);
   const auto manifest = parse_manifest(input);
   if (!manifest) return;
+  require(manifest->is_loadable() == !manifest->modules.empty());
+  require((manifest->kind == Kind::builder) == !manifest->kernels.empty());
+  for (const std::string& kernel : manifest->kernels) require(kernel.find('/') == std::string::npos);
   for (const ModuleRecord& module : manifest->modules) {
     require(!module.path.starts_with('/'));
     for (const std::string& part : split(module.path, '/')) require(!part.empty() && part.front() != '.');

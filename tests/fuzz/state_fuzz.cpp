@@ -9,12 +9,16 @@ void run(std::string_view input) {
   const auto state = parse_state(input);
   if (!state) return;
   const auto again = parse_state(format_state(*state));
-  require(again && again->good == state->good);
+  require(again && *again == *state);
 }
 
 std::vector<std::string> seeds() {
-  return {format_state(
-      State{{{"6.1", {"nvidia", "580", std::string(64, 'a')}}, {"6.2", {"nvidia", "580", std::string(64, 'b')}}}})};
+  State state;
+  state.good = {{"6.1", {"nvidia", "580", std::string(64, 'a')}}, {"6.2", {"nvidia", "580", std::string(64, 'b')}}};
+  const std::string settled = format_state(state);
+  state.attempt = Attempt{"6.1", "590", std::string(64, 'c')};
+  state.failed[std::string(64, 'c')] = {"590", "load-interrupted", "the node went down", 2};
+  return {settled, format_state(state)};
 }
 
 }  // namespace

@@ -37,6 +37,31 @@ class Root {
   fs::path path_;
 };
 
+bool stays_below(const std::string& path, std::string_view folder) {
+  return path.starts_with(folder) && path.size() > folder.size() && path.find("/../") == std::string::npos &&
+         !path.ends_with("/..");
+}
+
+void require_usable(const Definition& definition) {
+  require(definition.name == "cam" && !definition.modules.empty());
+  for (const DefinedDevice& device : definition.devices) {
+    require(stays_below(device.node, "dev/") && stays_below(device.sysfs_number, "sys/"));
+  }
+  for (const DefinedNode& node : definition.nodes) {
+    require(stays_below(node.node, "dev/") && !node.registered_as.empty());
+    require(node.each.empty() ? node.minor.has_value() : stays_below(node.each, "proc/") && !node.file.empty());
+    require(node.each.empty() || node.node.find("{minor}") != std::string::npos);
+    require(node.permissions.empty() || stays_below(node.permissions, "proc/"));
+  }
+  if (definition.root) require(stays_below(definition.root->path, "run/"));
+  require(!definition.toolkit || definition.root);
+  if (!definition.toolkit) return;
+  const DefinedToolkit& toolkit = *definition.toolkit;
+  require(toolkit.cdi_file.empty() || stays_below(toolkit.cdi_file, "run/"));
+  require(toolkit.config_file.empty() || stays_below(toolkit.config_file, "etc/"));
+  require(toolkit.runtime_path.empty() || stays_below(toolkit.runtime_path, "/"));
+}
+
 void run(std::string_view input) {
   static const Root root;
   static const Result<Dir> dir = Dir::open_root(root.path().string());
@@ -45,7 +70,7 @@ void run(std::string_view input) {
   if (config) require(!config->driver.empty() && config->driver.find('/') == std::string::npos);
   if (!config) require(!config.error().message().empty());
   const auto definition = read_definition(*dir, "cam");
-  if (definition) require(definition->name == "cam" && !definition->modules.empty());
+  if (definition) require_usable(*definition);
 }
 
 std::vector<std::string> seeds() { return {}; }
