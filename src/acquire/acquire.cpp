@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "channel/client.hpp"
 #include "provisioner/steps/step.hpp"
+#include "sys/cancellation.hpp"
 #include "sys/undo.hpp"
 
 namespace driverext {
@@ -48,6 +49,8 @@ class Acquirer {
       Result<AcquireResult> fetched = fetch();
       if (fetched) return fetched;
       failure = std::move(fetched).error();
+      // Somebody may be at work there: no reason to go on as if nothing had been said.
+      if (failure->code == Errc::untrusted) return *std::move(failure);
     }
     if (const auto input = find_build_input(facts_, config_, inventory_)) {
       if (failure) request_.remark("the channel gave nothing: " + failure->message());
@@ -122,6 +125,7 @@ class Acquirer {
       request_.progress(Reason::building, name + " for " + facts_.kernel_release + ": " + how_far);
     };
     told("attaching source and builder");
+    TRY(const Cancellation cancellation, Cancellation::catch_signals());
     const std::string work = host_.root.path_of(kBuildFolder);
     std::error_code error;
     fs::remove_all(work, error);  // what a build that was killed left
@@ -132,8 +136,8 @@ class Acquirer {
     });
     Attached attached_source(*this, source.image);
     Attached attached_builder(*this, builder.image);
-    TRY_VOID(attached_source.open().with_context("source"));
-    TRY_VOID(attached_builder.open().with_context("builder"));
+    TRY_VOID(attached_source.attach().with_context("source"));
+    TRY_VOID(attached_builder.attach().with_context("builder"));
     const std::string builder_path = host_.root.path_of(mount_name(builder.image));
 
     CompileRequest compile;
@@ -141,15 +145,17 @@ class Acquirer {
     compile.builder = builder_path;
     compile.source = host_.root.path_of(mount_name(source.image) + "/" + source_folder(manifest));
     compile.work = work;
+    compile.cancel_fd = cancellation.fd();
     compile.progress = told;
-    const Result<void> compiled = compile_modules(host_.programs, compile);
+    Result<void> compiled = compile_modules(host_.programs, compile);
     keep_log();
+    if (!compiled && compiled.error().code == Errc::transient) compiled.error().reason = Reason::building;
     if (!compiled) return compiled.error();
 
     told("packing and signing");
     Result<AcquireResult> result = pack(manifest, work, builder_path);
-    TRY_VOID(attached_builder.close().with_context("builder"));
-    TRY_VOID(attached_source.close().with_context("source"));
+    TRY_VOID(attached_builder.detach().with_context("builder"));
+    TRY_VOID(attached_source.detach().with_context("source"));
     return result;
   }
 
@@ -202,9 +208,9 @@ class Acquirer {
           attach_(make_attach_step(context_)) {}
     Attached(const Attached&) = delete;
     Attached& operator=(const Attached&) = delete;
-    ~Attached() { (void)close(); }
+    ~Attached() { (void)detach(); }
 
-    Result<void> open() {
+    Result<void> attach() {
       TRY(const Probe verified, verify_->probe());
       if (verified == Probe::needed) TRY_VOID(verify_->apply());
       TRY(const Probe attached, attach_->probe());
@@ -213,7 +219,7 @@ class Acquirer {
       return attach_->apply();
     }
     // What was attached before stays so.
-    Result<void> close() { return std::exchange(opened_, false) ? attach_->undo() : Result<void>(); }
+    Result<void> detach() { return std::exchange(opened_, false) ? attach_->undo() : Result<void>(); }
 
    private:
     StepContext context_;

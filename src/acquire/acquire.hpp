@@ -27,7 +27,8 @@ struct AcquireResult {
 };
 
 /// Makes sure that the store holds an image of the configured driver for the kernel. One at a time on a host: else
-/// Errc::transient. Leaves nothing behind if it fails. Errors: with the reason of the last rung that was open.
+/// Errc::transient. Leaves nothing behind if it fails; SIGINT and SIGTERM while it builds are such a failure
+/// (Reason::building). Errors: with the reason of the last rung that was open. What is untrusted ends the ladder.
 Result<AcquireResult> acquire_image(const Host& host, Fetcher& fetcher, const AcquireRequest& request);
 
 }  // namespace driverext

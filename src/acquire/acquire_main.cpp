@@ -108,8 +108,9 @@ int acquire(const Host& host, const std::string& kernel_release) {
   const std::string message = acquired.error().message();
   log_reason(reason, message, {{FieldName::kernel_release, kernel_release}});
   teller.tell(reason, message);
-  // The same answer as the last time is no news to anybody.
-  const bool is_news = !before || before->reason != reason || before->message != message;
+  // Interrupted: there is no outcome, it begins anew at the next start. The same answer as the last time is no news.
+  const bool is_news =
+      reason != Reason::building && (!before || before->reason != reason || before->message != message);
   if (is_news) run_pipeline_again(host.programs);
   return static_cast<int>(reason_info(reason).exit_code);
 }
@@ -119,7 +120,7 @@ int acquire(const Host& host, const std::string& kernel_release) {
 int acquire_main(int argc, char** argv) {
   const std::string_view option = argc > 1 ? argv[1] : "";
   if (option == "--help" || option == "-h" || option == "--version") {
-    std::puts(option == "--version" ? "driverext " DRIVEREXT_VERSION : kHelp);
+    std::fputs(option == "--version" ? "driverext " DRIVEREXT_VERSION "\n" : kHelp, stdout);
     return 0;
   }
   if (argc > 1) {

@@ -122,8 +122,10 @@ Result<void> compile_modules(Programs& programs, const CompileRequest& request) 
   const Result<std::string> made = programs.run({.argv = std::move(argv),
                                                  .added_environment = {"LC_ALL=C"},
                                                  .timeout_sec = kTimeoutSec,
+                                                 .cancel_fd = request.cancel_fd,
                                                  .on_output = [&](std::string_view piece) { reader.take(piece); }});
   std::ofstream(request.work + kCompileLog) << reader.log();
+  if (!made && made.error().code == Errc::transient) return made.error();
   if (!made) {
     const std::string said = first_compiler_error(reader.log());
     return make_error(Errc::invalid_input, Reason::build_failed, said.empty() ? made.error().message() : said);

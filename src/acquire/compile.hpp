@@ -15,6 +15,7 @@ struct CompileRequest {
   std::string builder;  ///< absolute path of the mounted builder image: the container's root, read-only
   std::string source;   ///< absolute path of the Kbuild tree
   std::string work;     ///< absolute path of an empty directory that is the caller's to remove
+  int cancel_fd = -1;   ///< readable: give up
   /// Told how far it is, now and then.
   std::function<void(const std::string& what)> progress = [](const std::string&) {};
 };
@@ -26,7 +27,7 @@ constexpr const char* kCompileLog = "/log";
 /// A builder can bring the tool that packs images.
 constexpr const char* kBuilderPacker = "usr/bin/mksquashfs";
 
-/// Errors: Reason::build_failed with the compiler's first error.
+/// Errors: Reason::build_failed with the compiler's first error; Errc::transient if it was interrupted.
 Result<void> compile_modules(Programs& programs, const CompileRequest& request);
 
 /// The line that says what went wrong: the first error, not the last line. Empty if there is none.

@@ -54,6 +54,7 @@ class FileSink final : public Sink {
       done_ += part.size();
     }
     resumed_from_ = done_;
+    told_ = done_;
     return {};
   }
 
@@ -73,7 +74,12 @@ class FileSink final : public Sink {
     TRY_VOID(write_exactly(request_.fd, bytes, done_, request_.what));
     hash_.update(bytes);
     done_ += bytes.size();
-    if (request_.progress) request_.progress(done_, request_.size);
+    // Bytes come in pieces of a few KiB; whoever is told writes to a terminal or a journal.
+    const bool worth_telling = done_ == request_.size || done_ - told_ >= std::max(kChunk, request_.size / 100);
+    if (request_.progress && worth_telling) {
+      request_.progress(done_, request_.size);
+      told_ = done_;
+    }
     return {};
   }
 
@@ -87,6 +93,7 @@ class FileSink final : public Sink {
     (void)hash_.finish();
     done_ = 0;
     resumed_from_ = 0;
+    told_ = 0;
     return {};
   }
 
@@ -94,6 +101,7 @@ class FileSink final : public Sink {
   Sha256 hash_;
   uint64_t done_ = 0;
   uint64_t resumed_from_ = 0;
+  uint64_t told_ = 0;
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 namespace driverext {
 
-/// Bytes that are there, and bytes that there will be.
+/// Bytes that are there, and bytes that there will be. Told every percent, but not for less than 1 MiB, and at the end.
 using DownloadProgress = std::function<void(uint64_t done, uint64_t total)>;
 
 /// Errors: as Fetcher::fetch; Errc::untrusted if there are more than `max_size` bytes.

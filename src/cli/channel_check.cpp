@@ -19,12 +19,13 @@ namespace {
 constexpr size_t kMaxPem = size_t{1} << 20;
 
 constexpr const char* kHelp =
-    "Usage: driverext channel check --url=URL [OPTION...]\n"
+    "Usage: driverext channel check [--url=URL] [OPTION...]\n"
     "       driverext channel check --certificate=FILE [OPTION...] DIR\n"
     "Read a channel's index as a node does, and show what this node would take. Nothing is fetched,\n"
     "remembered or changed.\n"
     "\n"
-    "      --url=URL                address of the channel (http or https)\n"
+    "      --url=URL                address of the channel, http or https (default: the one in\n"
+    "                               /etc/driverext/driverext.toml)\n"
     "      --certificate=FILE       trust anchor (PEM); may be given several times. Default:\n"
     "                               /etc/driverext/trust and /usr/lib/driverext/trust\n"
     "      --driver=NAME            look for this driver only (default: the one in\n"
@@ -56,6 +57,14 @@ struct Line {
   bool fits = false;
 };
 
+// The channel that the node is configured for.
+Result<std::string> configured_url(const Dir& root) {
+  TRY(Config config, read_config(root));
+  if (!config.channel_url.empty()) return std::move(config.channel_url);
+  return make_error(Errc::invalid_input, Reason::config_invalid,
+                    root.path_of(kConfigFile) + " names no channel ([channel] url); name one with --url");
+}
+
 // What this node would take of one driver, or why nothing.
 struct Choice {
   std::string driver;
@@ -85,8 +94,12 @@ Result<VerifiedIndex> read_index(const Options& options, const Dir& root) {
     TRY(const std::string cms, folder.read_file(kIndexFile, kMaxSignedIndex));
     return VerifiedIndex::verify(as_bytes(cms), anchors, now).with_context(folder.path_of(kIndexFile));
   }
+  std::string url = options.url;
+  if (url.empty()) {
+    TRY(url, configured_url(root));
+  }
   HttpFetcher fetcher;
-  TRY(VerifiedIndex index, fetch_index({.fetcher = fetcher, .url = options.url, .anchors = anchors, .now = now}));
+  TRY(VerifiedIndex index, fetch_index({.fetcher = fetcher, .url = url, .anchors = anchors, .now = now}));
   TRY(const SeenFile seen, read_seen(root));
   if (!seen.damage.empty()) std::fprintf(stderr, "driverext: damaged: %s\n", printable(seen.damage).c_str());
   TRY_VOID(compare_with_seen(seen.seen, index));
@@ -282,7 +295,7 @@ int channel_check(int argc, char** argv) {
   }
   if (optind < argc) options.folder = argv[optind++];
   if (optind != argc) return usage_error(std::string("unexpected argument ") + argv[optind]);
-  if (options.url.empty() == options.folder.empty()) return usage_error("name either --url or a channel's directory");
+  if (!options.url.empty() && !options.folder.empty()) return usage_error("--url and a directory exclude each other");
   if (!options.url.empty()) {
     if (const Result<void> fine = check_channel_url(options.url); !fine) return usage_error(fine.error().message());
   }

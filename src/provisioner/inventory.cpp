@@ -125,9 +125,9 @@ Result<void> move_to_store(const Dir& root, const std::string& name, const Verif
   // On disk before it has its name there: after a power cut the store holds whole files only.
   TRY_VOID(sync_file(image.file().fd(), root.path_of(name)));
   TRY_VOID(root.replace(name, store_name(image)));
-  if (origin == Origin::local) return {};
-  return root.write_atomic(store_folder(image) + std::string(kOriginFile), std::string(origin_name(origin)) + "\n",
-                           0644);
+  const std::string note = store_folder(image) + std::string(kOriginFile);
+  if (origin == Origin::local) return root.remove_file(note);
+  return root.write_atomic(note, std::string(origin_name(origin)) + "\n", 0644);
 }
 
 std::string quarantine_note_name(const std::string& image_name) { return image_name + std::string(kNoteSuffix); }

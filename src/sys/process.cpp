@@ -34,18 +34,28 @@ int left_until(const std::optional<Clock::time_point>& deadline) {
   return static_cast<int>(std::max<long>(left, 0));
 }
 
-// Reads until the program and its children have closed their end. False if time ran out first.
-bool read_output(int fd, const ProgramRequest& request, const std::optional<Clock::time_point>& deadline,
-                 std::string& output) {
+enum class Waited { ended, out_of_time, cancelled };
+
+// Until `fd` has something to say.
+Waited wait_for(int fd, int cancel_fd, const std::optional<Clock::time_point>& deadline) {
+  std::array<pollfd, 2> waited = {{{fd, POLLIN, 0}, {cancel_fd, POLLIN, 0}}};
+  int ready = 0;
+  do ready = ::poll(waited.data(), waited.size(), left_until(deadline));
+  while (ready < 0 && errno == EINTR);
+  if (waited[1].revents != 0) return Waited::cancelled;
+  return ready == 0 ? Waited::out_of_time : Waited::ended;
+}
+
+// Reads until the program and its children have closed their end, or there is no more time.
+Waited read_output(int fd, const ProgramRequest& request, const std::optional<Clock::time_point>& deadline,
+                   std::string& output) {
   std::array<char, 4096> buffer{};
   while (true) {
-    pollfd waited{fd, POLLIN, 0};
-    const int ready = ::poll(&waited, 1, left_until(deadline));
-    if (ready == 0) return false;
-    if (ready < 0 && errno == EINTR) continue;
+    const Waited waited = wait_for(fd, request.cancel_fd, deadline);
+    if (waited != Waited::ended) return waited;
     const ssize_t n = ::read(fd, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return true;
+    if (n <= 0) return Waited::ended;
     const std::string_view piece(buffer.data(), static_cast<size_t>(n));
     output.append(piece);
     if (!request.on_output) continue;
@@ -55,16 +65,11 @@ bool read_output(int fd, const ProgramRequest& request, const std::optional<Cloc
 }
 
 // For one that closed its output and goes on. It is still to be waited for.
-bool ends_in_time(pid_t child, const std::optional<Clock::time_point>& deadline) {
-  if (!deadline) return true;
+Waited wait_for_end(pid_t child, int cancel_fd, const std::optional<Clock::time_point>& deadline) {
+  if (!deadline && cancel_fd < 0) return Waited::ended;
   // Not ::pidfd_open: glibc 2.36 declares it without C linkage.
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  if (!process) return true;
-  pollfd waited{process.get(), POLLIN, 0};
-  int ready = 0;
-  do ready = ::poll(&waited, 1, left_until(deadline));
-  while (ready < 0 && errno == EINTR);
-  return ready != 0;
+  return process ? wait_for(process.get(), cancel_fd, deadline) : Waited::ended;
 }
 
 }  // namespace
@@ -88,7 +93,8 @@ Result<std::string> run_program(const ProgramRequest& request) {
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   Undo destroy_attributes([&] { ::posix_spawnattr_destroy(&attributes); });
-  if (request.timeout_sec != 0) ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  const bool may_be_killed = request.timeout_sec != 0 || request.cancel_fd >= 0;
+  if (may_be_killed) ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
 
   std::vector<char*> arguments;
   arguments.reserve(argv.size() + 1);
@@ -119,14 +125,16 @@ Result<std::string> run_program(const ProgramRequest& request) {
   std::optional<Clock::time_point> deadline;
   if (request.timeout_sec != 0) deadline = Clock::now() + std::chrono::seconds(request.timeout_sec);
   std::string output;
-  const bool in_time = read_output(read_end.get(), request, deadline, output) && ends_in_time(child, deadline);
-  if (!in_time) ::kill(-child, SIGKILL);
+  Waited waited = read_output(read_end.get(), request, deadline, output);
+  if (waited == Waited::ended) waited = wait_for_end(child, request.cancel_fd, deadline);
+  if (waited != Waited::ended) ::kill(-child, SIGKILL);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return os_failure(errno, "cannot wait for " + argv.front());
   }
   const std::string& name = request.argv.front();
-  if (!in_time) {
+  if (waited == Waited::cancelled) return make_error(Errc::transient, name + " was interrupted");
+  if (waited == Waited::out_of_time) {
     return make_error(Errc::transient, name + " did not end within " + std::to_string(request.timeout_sec) + " s");
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return output;

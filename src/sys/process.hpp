@@ -15,6 +15,7 @@ struct ProgramRequest {
   std::vector<std::string> added_environment = {};
   std::string root = {};     ///< absolute path to chroot(2) into; empty: none
   unsigned timeout_sec = 0;  ///< after that it and its children are killed, Errc::transient; 0: never
+  int cancel_fd = -1;        ///< readable: the same happens at once; -1: there is none
   /// Told of standard output and error as they come. Without it all of it is returned; with it, the end.
   std::function<void(std::string_view)> on_output = {};
 };
