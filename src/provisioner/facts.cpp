@@ -30,6 +30,8 @@ Result<Facts> read_facts(const Dir& root) {
   TRY(const std::string machine, machine_of(root));
   const Architecture* architecture = architecture_of_machine(machine);
   facts.architecture = architecture != nullptr ? architecture->name : machine;
+  TRY(const auto boot_id, root.read_if_there("proc/sys/kernel/random/boot_id", kMaxFact));
+  facts.boot_id = trim(boot_id.value_or(""));
   return facts;
 }
 

@@ -11,6 +11,7 @@ namespace driverext {
 struct Facts {
   std::string kernel_release;
   std::string architecture;  ///< as systemd spells it
+  std::string boot_id;       ///< another one each time the kernel starts
 };
 
 /// From the root's proc/sys/kernel.

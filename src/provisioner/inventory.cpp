@@ -99,8 +99,9 @@ std::string_view origin_name(Origin origin) {
 
 Result<Trust> load_trust(const Dir& root) {
   TRY(TrustStore publishers, TrustStore::load(root, kTrustFolders));
-  TRY(TrustStore node, TrustStore::load(root, {std::string(kNodeKeys)}));
-  return Trust{std::move(publishers), std::move(node)};
+  // A damaged one vouches for nothing; what publishers signed is as good as before.
+  Result<TrustStore> node = TrustStore::load(root, {std::string(kNodeKeys)});
+  return Trust{std::move(publishers), node ? *std::move(node) : TrustStore()};
 }
 
 Result<Inventory> take_inventory(const Dir& root, const Trust& trust, int64_t now) {

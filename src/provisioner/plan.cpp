@@ -85,8 +85,11 @@ void climb_down(const PlanInput& input, Plan& plan) {
     return;
   }
   const std::optional<Acquisition>& acquisition = input.acquisition;
-  if (acquisition && acquisition->failed() && acquisition->kernel_release == input.facts.kernel_release) {
-    plan.problem = make_error(Errc::not_found, acquisition->reason, acquisition->message);
+  const bool is_told = acquisition && acquisition->kernel_release == input.facts.kernel_release &&
+                       (acquisition->failed() || acquisition->in_progress());
+  if (is_told) {
+    plan.problem = make_error(acquisition->failed() ? Errc::not_found : Errc::transient, acquisition->reason,
+                              acquisition->message);
   } else if (!config.channel_url.empty()) {
     plan.problem = make_error(Errc::transient, Reason::fetching, "an image of " + what + " is being fetched");
   } else {

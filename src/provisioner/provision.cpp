@@ -41,8 +41,10 @@ Result<Survey> survey(const Host& host, Status& status) {
 
 // What the last boots left: an attempt that was never ended took the node down. And whoever puts an image into the
 // inbox once more wants it to be tried once more.
-State remembered(const StateFile& file, const Inventory& inventory) {
+State remembered(const StateFile& file, const Facts& facts, const Inventory& inventory) {
   State state = file.state();
+  // Of this very boot it is only the service that went down: what it loaded is there to be found.
+  if (state.attempt && state.attempt->boot_id == facts.boot_id) state.attempt.reset();
   if (state.attempt) {
     FailedImage& failed = state.failed[state.attempt->root_hash];
     failed.version = state.attempt->version;
@@ -125,7 +127,7 @@ class Provision {
 
   void run() {
     // A state that cannot be written is told by the step that has to.
-    (void)state_.write(remembered(state_, found_.inventory));
+    (void)state_.write(remembered(state_, found_.facts, found_.inventory));
     Plan plan = next_plan();
     while (true) {
       const std::optional<Error> failure = try_plan(plan);
@@ -220,7 +222,7 @@ Status provision(const Host& host, Progress& progress) {
 Result<PlanText> describe_plan(const Host& host) {
   Status status;
   TRY(const Survey found, survey(host, status));
-  const State state = remembered(StateFile::read(host.root), found.inventory);
+  const State state = remembered(StateFile::read(host.root), found.facts, found.inventory);
   const Plan made = make_plan({found.facts, found.config, found.definition, found.inventory, state,
                                std::set<std::string>(), found.acquisition});
   PlanText plan;

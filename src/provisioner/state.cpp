@@ -52,11 +52,12 @@ Result<State> parse_state(std::string_view text) {
   TRY_VOID(parse_good(*good, state));
   TRY(const Json* attempt, object_in(object, "attempt"));
   if (attempt != nullptr) {
-    TRY_VOID(only_members(*attempt, {"kernelRelease", "version", "rootHash"}));
+    TRY_VOID(only_members(*attempt, {"kernelRelease", "version", "rootHash", "bootId"}));
     state.attempt.emplace();
     TRY(state.attempt->kernel_release, json_string(*attempt, "kernelRelease"));
     TRY(state.attempt->version, json_string(*attempt, "version"));
     TRY(state.attempt->root_hash, json_string(*attempt, "rootHash"));
+    TRY(state.attempt->boot_id, json_string(*attempt, "bootId"));
   }
   TRY(const Json* failed, object_in(object, "failed"));
   if (failed != nullptr) TRY_VOID(parse_failed(*failed, state));
@@ -71,7 +72,8 @@ std::string format_state(const State& state) {
   if (state.attempt) {
     object["attempt"] = {{"kernelRelease", state.attempt->kernel_release},
                          {"version", state.attempt->version},
-                         {"rootHash", state.attempt->root_hash}};
+                         {"rootHash", state.attempt->root_hash},
+                         {"bootId", state.attempt->boot_id}};
   }
   for (const auto& [root_hash, image] : state.failed) {
     object["failed"][root_hash] = {{"version", image.version},

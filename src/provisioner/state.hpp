@@ -22,11 +22,12 @@ struct GoodImage {
   bool operator==(const GoodImage&) const = default;
 };
 
-/// An image that is being loaded for the first time. Still there at the next boot: the node went down meanwhile.
+/// An image that is being loaded for the first time. Still there in another boot: the node went down meanwhile.
 struct Attempt {
   std::string kernel_release;
   std::string version;
   std::string root_hash;
+  std::string boot_id;  ///< of the boot that it was begun in
   bool operator==(const Attempt&) const = default;
 };
 

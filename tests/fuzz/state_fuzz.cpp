@@ -16,7 +16,7 @@ std::vector<std::string> seeds() {
   State state;
   state.good = {{"6.1", {"nvidia", "580", std::string(64, 'a')}}, {"6.2", {"nvidia", "580", std::string(64, 'b')}}};
   const std::string settled = format_state(state);
-  state.attempt = Attempt{"6.1", "590", std::string(64, 'c')};
+  state.attempt = Attempt{"6.1", "590", std::string(64, 'c'), "the boot before"};
   state.failed[std::string(64, 'c')] = {"590", "load-interrupted", "the node went down", 2};
   return {settled, format_state(state)};
 }

@@ -27,11 +27,21 @@ class CommandLine(unittest.TestCase):
     def test_help_is_as_expected(self):
         for name, arguments in {"help": [], "help-status": ["status"], "help-image-build": ["image", "build"],
                                 "help-image-sign": ["image", "sign"], "help-image-inspect": ["image", "inspect"],
-                                "help-image-verify": ["image", "verify"], "help-provision": ["provision"]}.items():
+                                "help-image-verify": ["image", "verify"], "help-provision": ["provision"], "help-stage": ["stage"],
+                                "help-channel-init": ["channel", "init"], "help-channel-publish": ["channel", "publish"],
+                                "help-channel-rollout": ["channel", "rollout"],
+                                "help-channel-check": ["channel", "check"]}.items():
             with self.subTest(name):
                 done = driverext(*arguments, "--help")
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
                 self.assert_golden(f"{name}.txt", done.stdout)
+
+    def test_help_of_the_services_is_as_expected(self):
+        for name in ("acquire", "provision"):
+            with self.subTest(name):
+                done = driverext("--help", program=name)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assert_golden(f"help-{name}.txt", done.stdout)
 
     def test_no_verb_shows_the_help_and_is_a_usage_error(self):
         done = driverext()
@@ -40,10 +50,21 @@ class CommandLine(unittest.TestCase):
 
     def test_wrong_usage_exits_with_2_and_names_what_is_wrong(self):
         for arguments, words in ((["frobnicate"], "frobnicate"), (["image", "frobnicate"], "image"),
-                                 (["image", "build", "x.raw"], "--modules and --manifest"),
+                                 (["image", "build", "x.raw"], "--manifest is needed"),
+                                 (["image", "build", "--manifest=m", "x.raw"], "--kind=modules needs --modules"),
+                                 (["image", "build", "--manifest=m", "--kind=source", "x.raw"], "needs --tree"),
+                                 (["image", "build", "--manifest=m", "--kind=firmware", "x.raw"], "complete, source"),
+                                 (["stage"], "--kernel=RELEASE"),
                                  (["image", "sign", "x.raw"], "--key and --certificate"),
                                  (["image", "verify"], "exactly one image"), (["status", "--json=xml"], "pretty, short or off"),
-                                 (["image", "build", "--level=99", "x"], "1 to 22")):
+                                 (["image", "build", "--level=99", "x"], "1 to 22"),
+                                 (["channel", "frobnicate"], "channel"), (["channel", "init", "x"], "--name"),
+                                 (["channel", "publish", "x"], "at least one image"),
+                                 (["channel", "publish", "--release=1.02.3", "x", "y"], "A.B.C"),
+                                 (["channel", "rollout", "--percent=101", "x"], "0 to 100"),
+                                 (["channel", "init", "--expires=0", "x"], "1 to 3650"),
+                                 (["channel", "check", "--url=http://x", "y"], "--url"),
+                                 (["channel", "check", "--url=file:///x"], "http://")):
             with self.subTest(arguments):
                 done = driverext(*arguments)
                 self.assertEqual(done.returncode, 2)
@@ -56,13 +77,16 @@ class CommandLine(unittest.TestCase):
             self.assertIn("systemctl start driverext", done.stderr)
 
     def test_status_is_as_expected(self):
-        for outcome in ("provisioned", "untrusted"):
+        for outcome, code in {"provisioned": 0, "rolled-back": 0, "untrusted": 65, "building": 75}.items():
             with self.subTest(outcome), tempfile.TemporaryDirectory() as root:
                 run = Path(root) / "run/driverext"
                 run.mkdir(parents=True)
-                (run / "status.json").write_text((EXPECTED.parent / "input" / f"status-{outcome}.json").read_text())
+                for name, file in {"status": "status.json", "acquire": "acquire.json"}.items():
+                    given = EXPECTED.parent / "input" / f"{name}-{outcome}.json"
+                    if given.exists():
+                        (run / file).write_text(given.read_text())
                 done = driverext("status", f"--root={root}")
-                self.assertEqual(done.returncode, 0 if outcome == "provisioned" else 65)
+                self.assertEqual(done.returncode, code)
                 self.assert_golden(f"status-{outcome}.txt", done.stdout)
 
     def test_provision_without_configuration_says_what_to_write(self):

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iomanip>
 #include <sstream>
 
 #include "base/text.hpp"
@@ -35,19 +36,27 @@ std::string to_text(const KernelState& state) {
   text << state.loops << " loop devices\n";
   for (const auto& [name, device] : state.devices) text << "device " << name << " over " << device.root_hash << '\n';
   for (const auto& [target, mount] : state.mounts) text << "mount " << mount.source << " at " << target << '\n';
-  for (const auto& [path, node] : state.nodes)
-    text << "node " << path << ' ' << node.major << ':' << node.minor << '\n';
+  for (const auto& [path, node] : state.nodes) {
+    text << "node " << path << ' ' << node.major << ':' << node.minor << ' ' << std::oct << node.mode << std::dec << ' '
+         << node.owner << ':' << node.group << '\n';
+  }
   for (const auto& [name, build_id] : state.modules) text << "module " << name << ' ' << build_id << '\n';
   return text.str();
 }
 
-void FakeKernel::add_image(const std::string& root_hash, std::map<std::string, std::string> files) {
-  images_[root_hash] = std::move(files);
+void FakeKernel::add_image(const std::string& root_hash, std::map<std::string, std::string> files,
+                           std::map<std::string, std::string> links) {
+  images_[root_hash] = {std::move(files), std::move(links)};
 }
 
 void FakeKernel::add_module_file(FakeModuleFile file) {
-  const std::string name = file.name;
-  module_files_[name] = std::move(file);
+  const std::string key = file.image + "/" + file.name;
+  module_files_[key] = std::move(file);
+}
+
+void FakeKernel::add_number(FakeNumber number) {
+  numbers_.push_back(std::move(number));
+  write_numbers();
 }
 
 void FakeKernel::place_device(const std::string& name, const std::string& root_hash) {
@@ -199,7 +208,8 @@ Result<void> FakeKernel::mount(const MountRequest& request) {
     if (node_of(device.number) != request.source) continue;
     const auto image = images_.find(device.root_hash);
     if (image == images_.end()) return os_failure(EINVAL, "no file system on " + request.source);
-    for (const auto& [path, text] : image->second) write_file(request.target + "/" + path, text, 0444);
+    for (const auto& [path, text] : image->second.files) write_file(request.target + "/" + path, text, 0444);
+    for (const auto& [path, target] : image->second.links) fs::create_symlink(target, request.target + "/" + path);
     state_.mounts[request.target] = {request.source, device.number, request.type};
     return {};
   }
@@ -245,12 +255,27 @@ Result<void> FakeKernel::remove_node(const std::string& path) {
   return {};
 }
 
+// The image's own, else the one that every image and the host share.
+const FakeModuleFile* FakeKernel::module_file_at(const std::string& path) const {
+  const std::string name = module_name_form(fs::path(path).stem().string());
+  for (const auto& [target, mount] : state_.mounts) {
+    if (!is_below(path, target)) continue;
+    for (const auto& [device_name, device] : state_.devices) {
+      const auto file = module_files_.find(device.root_hash + "/" + name);
+      if (device.number == mount.number && file != module_files_.end()) return &file->second;
+    }
+  }
+  const auto file = module_files_.find("/" + name);
+  return file == module_files_.end() ? nullptr : &file->second;
+}
+
 Result<void> FakeKernel::load_module(const std::string& path, const std::string& parameters) {
   TRY_VOID(side_effect("load_module " + path));
   if (!exists(path)) return os_failure(ENOENT, "cannot open module " + path);
-  const auto file = module_files_.find(fs::path(path).stem().string());
-  if (file == module_files_.end()) return os_failure(ENOEXEC, "the kernel refused module " + path);
-  const FakeModuleFile& module = file->second;
+  const FakeModuleFile* file = module_file_at(path);
+  if (file == nullptr) return os_failure(ENOEXEC, "the kernel refused module " + path);
+  const FakeModuleFile& module = *file;
+  if (module.refused_with != 0) return os_failure(module.refused_with, "the kernel refused module " + path);
   for (const auto& [target, mount] : state_.mounts) {
     if (corruption_ != Corruption::module_block || !path.starts_with(target + "/")) continue;
     for (const auto& [name, device] : state_.devices) {
@@ -264,7 +289,10 @@ Result<void> FakeKernel::load_module(const std::string& path, const std::string&
   }
   state_.modules[module.name] = module.build_id;
   parameters_[module.name] = parameters;
-  show_devices(module.name);
+  if (module.works) {
+    at_work_.insert(module.name);
+    show_devices(module.name);
+  }
   return {};
 }
 
@@ -279,22 +307,39 @@ Result<void> FakeKernel::unload_module(const std::string& name) {
   TRY_VOID(side_effect("unload_module " + name));
   const std::string form = module_name_form(name);
   if (!state_.modules.contains(form)) return os_failure(ENOENT, "module " + name + " is not loaded");
-  for (const auto& [other, build_id] : state_.modules) {
-    const auto file = module_files_.find(other);
-    if (file == module_files_.end()) continue;
-    const auto& depends = file->second.depends;
+  for (const auto& [key, file] : module_files_) {
+    const std::string& other = file.name;
+    const auto loaded = state_.modules.find(other);
+    if (loaded == state_.modules.end() || loaded->second != file.build_id) continue;
+    const auto& depends = file.depends;
     if (std::find(depends.begin(), depends.end(), form) != depends.end()) {
       return os_failure(EBUSY, "module " + name + " is used by " + other);
     }
   }
   if ((form == "dm_verity" || form == "loop") && !state_.devices.empty()) return os_failure(EBUSY, form + " is in use");
-  if (form == "squashfs" && !state_.mounts.empty()) return os_failure(EBUSY, form + " is in use");
+  for (const auto& [target, mount] : state_.mounts) {
+    if (form == mount.type) return os_failure(EBUSY, form + " is in use");
+  }
+  at_work_.erase(form);
   hide_devices(form);
   state_.modules.erase(form);
   return {};
 }
 
+// As the kernel writes it: the name may stand there for other numbers too, and block devices follow.
+void FakeKernel::write_numbers() const {
+  std::ostringstream text;
+  text << "Character devices:\n  1 mem\n  4 /dev/vc/0\n  4 tty\n";
+  for (const FakeNumber& number : numbers_) {
+    if (at_work_.contains(number.module)) text << std::setw(3) << number.major << ' ' << number.name << '\n';
+  }
+  text << "\nBlock devices:\n  7 loop\n";
+  for (const FakeNumber& number : numbers_) text << "  9 " << number.name << '\n';  // never to be taken for ours
+  write_file(root_.path_of("proc/devices"), text.str());
+}
+
 void FakeKernel::show_devices(const std::string& module) const {
+  if (!numbers_.empty()) write_numbers();
   for (const Report& report : reports_) {
     if (report.module == module) write_file(root_.path_of(report.name), report.text);
   }
@@ -309,8 +354,14 @@ void FakeKernel::show_devices(const std::string& module) const {
 }
 
 void FakeKernel::hide_devices(const std::string& module) const {
+  if (!numbers_.empty()) write_numbers();
   for (const Report& report : reports_) {
-    if (report.module == module) ::unlink(root_.path_of(report.name).c_str());
+    if (report.module != module) continue;
+    fs::path gone = root_.path_of(report.name);
+    // And the folders that it stood in.
+    std::error_code ignored;
+    do fs::remove(gone, ignored);
+    while (gone = gone.parent_path(), gone != root_.path_of("proc") && fs::is_empty(gone, ignored));
   }
   for (const FakeDevice& device : devices_) {
     if (device.module != module) continue;

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <optional>
+#include <ostream>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,16 @@ struct FakeModuleFile {
   std::string name;
   std::string build_id;
   std::vector<std::string> depends;
+  std::string image = {};  ///< root hash of the image that it is in; empty: wherever else it is found
+  int refused_with = 0;    ///< errno
+  bool works = true;       ///< finds its hardware: what it registers is there once it is loaded
+};
+
+/// A number that a module registers, and the device nodes are somebody else's to make.
+struct FakeNumber {
+  std::string module;
+  std::string name;  ///< in /proc/devices
+  unsigned major = 0;
 };
 
 /// A device that a module registers while it is loaded.
@@ -57,6 +68,7 @@ struct KernelState {
   bool operator==(const KernelState&) const = default;
 };
 std::string to_text(const KernelState& state);
+inline void PrintTo(const KernelState& state, std::ostream* out) { *out << to_text(state); }
 
 class FakeKernel final : public Kernel {
  public:
@@ -64,9 +76,13 @@ class FakeKernel final : public Kernel {
   explicit FakeKernel(const Dir& root) : root_(root) {}
 
   // What there is in this world.
-  void add_image(const std::string& root_hash, std::map<std::string, std::string> files);
+  /// Files by name, and symbolic links: what each says.
+  void add_image(const std::string& root_hash, std::map<std::string, std::string> files,
+                 std::map<std::string, std::string> links = {});
   void add_module_file(FakeModuleFile file);
   void add_device(FakeDevice device) { devices_.push_back(std::move(device)); }
+  /// From the first one on, there is a proc/devices.
+  void add_number(FakeNumber number);
   /// A file, by name relative to the root, that is there while the module is loaded: what it shows in /proc.
   void add_report(const std::string& module, const std::string& name, std::string text) {
     reports_.push_back({module, name, std::move(text)});
@@ -116,11 +132,19 @@ class FakeKernel final : public Kernel {
   Result<void> bind(const MountRequest& request);
   void show_devices(const std::string& module) const;
   void hide_devices(const std::string& module) const;
+  void write_numbers() const;
+  [[nodiscard]] const FakeModuleFile* module_file_at(const std::string& path) const;
 
   const Dir& root_;
   KernelState state_;
-  std::map<std::string, std::map<std::string, std::string>> images_;  // files by root hash
-  std::map<std::string, FakeModuleFile> module_files_;                // by file name without .ko
+  struct Image {
+    std::map<std::string, std::string> files;
+    std::map<std::string, std::string> links;
+  };
+  std::map<std::string, Image> images_;                 // by root hash
+  std::map<std::string, FakeModuleFile> module_files_;  // by root hash of the image, "/", module name
+  std::vector<FakeNumber> numbers_;
+  std::set<std::string> at_work_;  // modules that found their hardware
   std::vector<FakeDevice> devices_;
   struct Report {
     std::string module;

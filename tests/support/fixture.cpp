@@ -18,6 +18,7 @@ constexpr const char* kDefinition =
 
 FakeHost::FakeHost() : kernel(directory_.dir()) {
   write("proc/sys/kernel/osrelease", std::string(kSampleKernel) + "\n");
+  write("proc/sys/kernel/random/boot_id", std::string(kSampleBoot) + "\n");
   write("proc/sys/kernel/arch", "x86_64\n");
   write("etc/os-release", "NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\n");
   write("etc/driverext/driverext.toml", "[driver]\nname = \"testcam\"\n");

@@ -23,13 +23,16 @@ class RecordedProgress final : public Progress {
   std::vector<std::string> ended;
 };
 
+inline constexpr const char* kSampleBoot = "boot-of-the-test";
+
 /// Remembers what was run, and answers what the test wants.
 class FakePrograms final : public Programs {
  public:
   Result<std::string> run(const ProgramRequest& request) override {
     commands.push_back(request.argv.front());
     requests.push_back(request);
-    if (static_cast<int>(commands.size()) == failing_) return make_error(Errc::system, request.argv.front() + " failed");
+    if (static_cast<int>(commands.size()) == failing_)
+      return make_error(Errc::system, request.argv.front() + " failed");
     return answer ? answer(request) : Result<std::string>(std::string());
   }
   /// The n-th run from now fails.

@@ -12,21 +12,21 @@ namespace {
 
 constexpr size_t kSignaturePartition = 2;  // the builder's order: root, root-verity, root-verity-sig
 
-std::string module_text(const std::string& name, size_t size) {
-  std::string text = "stand-in for " + name + ".ko\n";
-  uint32_t state = 1;
-  while (text.size() < size) {  // does not compress to nothing, so that it has blocks of its own
-    state = state * 1664525 + 1013904223;
-    text += static_cast<char>(state >> 24);
-  }
-  return text;
-}
-
 std::string module_folder(const SampleOptions& options) {
   return "usr/lib/modules/" + options.kernel_release + "/driverext/" + options.driver + "/";
 }
 
 }  // namespace
+
+std::string stand_in(const std::string& name, size_t size) {
+  std::string text = "stand-in for " + name + ".ko\n";
+  uint32_t state = 1;
+  while (text.size() < size) {
+    state = state * 1664525 + 1013904223;
+    text += static_cast<char>(state >> 24);
+  }
+  return text;
+}
 
 const Identity& publisher() {
   static const Identity identity = make_identity();
@@ -44,6 +44,9 @@ TrustStore publisher_only() {
   return anchors;
 }
 
+SampleOptions sample_source() { return {.kind = Kind::source}; }
+SampleOptions sample_builder() { return {.driver = "builder", .kind = Kind::builder}; }
+
 Manifest sample_manifest(const SampleOptions& options) {
   const auto files = sample_files(options);
   const auto record = [&](const char* name, const char* build_id, std::vector<std::string> depends) {
@@ -54,21 +57,32 @@ Manifest sample_manifest(const SampleOptions& options) {
   Manifest manifest;
   manifest.driver = options.driver;
   manifest.version = options.version;
-  manifest.kind = Kind::modules;
-  manifest.kernel_release = options.kernel_release;
-  manifest.vermagic = options.kernel_release + " SMP preempt mod_unload modversions ";
+  manifest.kind = options.kind;
   manifest.architecture = options.architecture;
   manifest.os_id = "debian";
   manifest.os_version_id = "12";
   manifest.license = "GPL";
   manifest.created = options.created;
+  if (options.kind == Kind::builder) manifest.kernels = options.kernels;
+  if (!manifest.is_loadable()) return manifest;
+  manifest.kernel_release = options.kernel_release;
+  manifest.vermagic = options.kernel_release + " SMP preempt mod_unload modversions ";
   manifest.modules = {record("testcam", "aa01", {"testcore", "videodev"}), record("testcore", "aa02", {})};
   return manifest;
 }
 
 std::map<std::string, std::string> sample_files(const SampleOptions& options) {
-  return {{module_folder(options) + "testcam.ko", module_text("testcam", options.padding)},
-          {module_folder(options) + "testcore.ko", module_text("testcore", 100)}};
+  if (options.kind == Kind::source) {
+    return {{"usr/src/driverext/" + options.driver + "-" + options.version + "/Makefile", "obj-m := testcam.o\n"},
+            {"usr/src/driverext/" + options.driver + "-" + options.version + "/src/testcam.c", "int i;\n"}};
+  }
+  if (options.kind == Kind::builder) {
+    std::map<std::string, std::string> files = {{"usr/bin/make", "stand-in"}};
+    for (const std::string& kernel : options.kernels) files["usr/lib/modules/" + kernel + "/build/Makefile"] = "#";
+    return files;
+  }
+  return {{module_folder(options) + "testcam.ko", stand_in("testcam", options.padding)},
+          {module_folder(options) + "testcore.ko", stand_in("testcore", 100)}};
 }
 
 BuildRequest sample_request(const std::string& output, const SampleOptions& options) {
@@ -94,6 +108,13 @@ std::string build_bytes(const SampleOptions& options, const Identity* signer) {
 
 const std::string& sample_bytes() {
   static const std::string bytes = build_bytes({}, &publisher());
+  return bytes;
+}
+
+const std::string& kept_bytes(const SampleOptions& options) {
+  static std::map<std::string, std::string> built;
+  std::string& bytes = built[format_manifest(sample_manifest(options))];
+  if (bytes.empty()) bytes = build_bytes(options, &publisher());
   return bytes;
 }
 

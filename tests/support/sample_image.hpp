@@ -35,9 +35,18 @@ struct SampleOptions {
   std::string architecture = "x86-64";
   uint64_t created = 1'700'000'000;
   size_t padding = 40'000;  ///< size of the bigger module file
+  Kind kind = Kind::modules;
+  std::vector<std::string> kernels = {kSampleKernel};  ///< of a builder
 };
 
-/// testcore, and testcam that depends on it and on the host's videodev.
+/// A file that does not compress to nothing, so that it has blocks of its own.
+std::string stand_in(const std::string& name, size_t size);
+
+/// Images to build the sample driver from.
+SampleOptions sample_source();
+SampleOptions sample_builder();
+
+/// Modules: testcore, and testcam that depends on it and on the host's videodev.
 Manifest sample_manifest(const SampleOptions& options = {});
 /// What the image holds, by path: the modules, and the manifest that the builder adds.
 std::map<std::string, std::string> sample_files(const SampleOptions& options = {});
@@ -47,6 +56,8 @@ BuildRequest sample_request(const std::string& output, const SampleOptions& opti
 std::string build_bytes(const SampleOptions& options, const Identity* signer);
 /// The same, kept: signed by publisher(), with the options' defaults.
 const std::string& sample_bytes();
+/// The same, built once a program for each set of options.
+const std::string& kept_bytes(const SampleOptions& options);
 
 /// The image in these bytes, as written to a file of a directory of its own.
 Result<ImageFile> open_bytes(const std::string& bytes);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "provisioner/definition.hpp"
 #include "support/temp_dir.hpp"
 #include "support/verdict.hpp"
 
@@ -72,77 +71,52 @@ TEST(Config, HugeAndDeepFilesAreRefused) {
   EXPECT_EQ(verdict(config(root, "a = " + std::string(100'000, '['))), "invalid_input/config-invalid");
 }
 
-constexpr const char* kDefinition =
-    "name = \"cam\"\n"
-    "description = \"A camera\"\n"
-    "[[module]]\n"
-    "name = \"cam-core\"\n"
-    "[[module]]\n"
-    "name = \"cam\"\n"
-    "parameters = \"a=1 b=2\"\n"
-    "[[device]]\n"
-    "node = \"/dev/video0\"\n"
-    "sysfs = \"/sys/class/video4linux/video0\"\n";
-
-TEST(Definition, NamesModulesAndDevices) {
+TEST(Config, DefaultsBuildAndMergeNothingIntoTheHost) {
   const TempDir root;
-  test::write_file(root / "usr/lib/driverext/drivers/cam.toml", kDefinition);
-  const Definition definition = must(read_definition(root.dir(), "cam"));
-  EXPECT_EQ(definition.description, "A camera");
-  ASSERT_EQ(definition.modules.size(), 2U);
-  EXPECT_EQ(definition.modules[0].name, "cam_core");  // as /proc/modules spells it
-  EXPECT_EQ(definition.modules[0].parameters, "");
-  EXPECT_EQ(definition.modules[1].parameters, "a=1 b=2");
-  ASSERT_EQ(definition.devices.size(), 1U);
-  EXPECT_EQ(definition.devices[0].node, "dev/video0");
-  EXPECT_EQ(definition.devices[0].sysfs_number, "sys/class/video4linux/video0/dev");
+  const Config plain = must(config(root, "[driver]\nname = \"x\"\n"));
+  EXPECT_EQ(plain.channel_url, "");
+  EXPECT_TRUE(plain.build);
+  EXPECT_FALSE(plain.merge);
+  EXPECT_FALSE(plain.toolkit);
 }
 
-TEST(Definition, AdministratorsFileWins) {
+TEST(Config, SaysHowFarToGo) {
   const TempDir root;
-  test::write_file(root / "usr/lib/driverext/drivers/cam.toml", kDefinition);
-  test::write_file(root / "etc/driverext/drivers/cam.toml", "name = \"cam\"\n[[module]]\nname = \"other\"\n");
-  EXPECT_EQ(must(read_definition(root.dir(), "cam")).modules[0].name, "other");
-  // A broken one is an error, not a reason to take the vendor's.
-  test::write_file(root / "etc/driverext/drivers/cam.toml", "name = \n");
-  EXPECT_EQ(verdict(read_definition(root.dir(), "cam")), "invalid_input/config-invalid");
+  const Config full = must(config(root,
+                                  "[driver]\nname = \"x\"\n[channel]\nurl = \"https://c.test/s\"\n[build]\nenabled = "
+                                  "false\n[host]\nmerge = true\n[toolkit]\nconfigure = [\"cdi\", \"docker\"]\n"));
+  EXPECT_EQ(full.channel_url, "https://c.test/s");
+  EXPECT_FALSE(full.build);
+  EXPECT_TRUE(full.merge);
+  EXPECT_EQ(full.toolkit, (std::vector<std::string>{"cdi", "docker"}));
+  const Config none = must(config(root, "[driver]\nname = \"x\"\n[toolkit]\nconfigure = []\n"));
+  ASSERT_TRUE(none.toolkit);
+  EXPECT_TRUE(none.toolkit->empty());  // not the same as saying nothing
 }
 
-TEST(Definition, MissingFileSaysWhereItWasLookedFor) {
-  const TempDir root;
-  EXPECT_EQ(verdict(read_definition(root.dir(), "cam")), "invalid_input/config-invalid");
-  EXPECT_NE(message(read_definition(root.dir(), "cam")).find("cam.toml"), std::string::npos);
-}
-
-TEST(Definition, ErrorsNameFileAndLine) {
+TEST(Config, BadValuesOfEveryTableNameFileAndLine) {
+  const std::string driver = "[driver]\nname = \"x\"\n";
   const Refused cases[] = {
-      {"name = \"cam\"\n", 1, "[[module]]"},
-      {"name = \"other\"\n[[module]]\nname = \"x\"\n", 1, "\"other\""},
-      {"[[module]]\nname = \"x\"\n", 1, "\"name\" is missing"},
-      {"name = \"cam\"\n[[module]]\nparameters = \"x\"\n", 2, "\"name\" is missing"},
-      {"name = \"cam\"\n[[module]]\nname = \"x\"\nparameter = \"y\"\n", 4, "\"parameter\""},
-      {"name = \"cam\"\nmodule = \"x\"\n", 2, "list of tables"},
-      {"name = \"cam\"\nmodule = [1]\n", 2, "list of tables"},
-      {"name = \"cam\"\n[module]\nname = \"x\"\n", 2, "list of tables"},
-      {"name = \"cam\"\n[[module]]\nname = \"x\"\n[[device]]\nnode = \"/dev/x\"\n", 4, "\"sysfs\" is missing"},
-      {"name = \"cam\"\n[[module]]\nname = \"x\"\n[[device]]\nnode = \"/etc/x\"\nsysfs = \"/sys/x\"\n", 4, "/dev"},
-      {"name = \"cam\"\n[[module]]\nname = \"x\"\n[[device]]\nnode = \"/dev/x\"\nsysfs = \"x\"\n", 4, "/sys"},
+      {"[channel]\n", 3, "\"url\" is missing"},
+      {"[channel]\nurl = 1\n", 4, "not a string"},
+      {"[channel]\nurl = \"ftp://x\"\n", 3, "http"},
+      {"[channel]\nurl = \"http://x\"\nname = \"y\"\n", 5, "\"name\""},
+      {"[build]\nenabled = \"yes\"\n", 4, "neither true nor false"},
+      {"[build]\nenable = true\n", 4, "\"enable\""},
+      {"[host]\nmerge = 1\n", 4, "neither true nor false"},
+      {"[host]\nmerged = true\n", 4, "\"merged\""},
+      {"[toolkit]\nconfigure = \"cdi\"\n", 4, "list of strings"},
+      {"[toolkit]\nconfigure = [\"podman\"]\n", 3, "podman"},
+      {"[toolkit]\nconfigure = [1]\n", 4, "list of strings"},
+      {"[[channel]]\nurl = \"http://x\"\n", 3, "not a table"},
+      {"[[host]]\nmerge = true\n", 3, "not a table"},
   };
-  for (const Refused& bad : cases) {
+  for (Refused bad : cases) {
     const TempDir root;
-    const std::string file = "usr/lib/driverext/drivers/cam.toml";
-    test::write_file(root / file, bad.text);
-    expect_refused(read_definition(root.dir(), "cam"), root / file, bad);
+    const std::string text = driver + bad.text;
+    bad.text = text.c_str();
+    expect_refused(config(root, text), root / kConfigFile, bad);
   }
-}
-
-TEST(Definition, ShippedDefinitionsAreRight) {
-  const TempDir root;
-  test::write_file(root / "usr/lib/driverext/drivers/v4l2loopback.toml",
-                   test::source_file("drivers/v4l2loopback.toml"));
-  const Definition definition = must(read_definition(root.dir(), "v4l2loopback"));
-  EXPECT_FALSE(definition.modules.empty());
-  EXPECT_FALSE(definition.devices.empty());
 }
 
 }  // namespace

@@ -201,5 +201,41 @@ TEST(UniqueFd, MovedFromOwnsNothing) {
   EXPECT_EQ(::fcntl(number, F_GETFD), -1);
 }
 
+TEST_F(DirTest, LinkIsMadeInOneGoAndItsParentsToo) {
+  must(root_.make_link("../inside", "a/b/link"));
+  EXPECT_EQ(must(root_.read_link("a/b/link")), "../inside");
+  EXPECT_EQ(must(root_.list("a/b")), std::vector<std::string>{"link"});  // no temporary name is left
+}
+
+TEST_F(DirTest, LinkTakesThePlaceOfAFileOrLink) {
+  must(root_.make_link("one", "link"));
+  must(root_.make_link("two", "link"));
+  EXPECT_EQ(must(root_.read_link("link")), "two");
+  must(root_.make_link("three", "inside"));
+  EXPECT_EQ(must(root_.read_link("inside")), "three");
+}
+
+TEST_F(DirTest, LinkDoesNotTakeThePlaceOfADirectory) {
+  must(root_.make_dirs("folder", 0755));
+  EXPECT_NE(verdict(root_.make_link("x", "folder")), "fine");
+  EXPECT_EQ(must(root_.list(".")), (std::vector<std::string>{"folder", "inside"}));
+}
+
+TEST_F(DirTest, LinkIsReplacedNotFollowed) {
+  link(outside_ / "secret", "link");
+  must(root_.make_link("inside", "link"));
+  EXPECT_EQ(must(root_.read_file("link", 100)), "inside");
+  EXPECT_EQ(read_whole(outside_ / "secret"), "outside");
+}
+
+TEST_F(DirTest, OnlyLinksSayWhereTheyLead) {
+  must(root_.make_dirs("folder", 0755));
+  for (const char* name : {"inside", "folder", "nothing", "no/such/folder", "."}) {
+    EXPECT_FALSE(must(root_.read_link(name))) << name;
+  }
+  link("nowhere", "dangling");
+  EXPECT_EQ(must(root_.read_link("dangling")), "nowhere");
+}
+
 }  // namespace
 }  // namespace driverext

@@ -213,5 +213,131 @@ TEST(ImageBuilder, ManifestCanBeReadBeforeAndAfterSigning) {
   }
 }
 
+// Images that are made of whole directories.
+class ImageOfATree : public ::testing::Test {
+ protected:
+  void file(const std::string& name, const std::string& text = "x", mode_t mode = 0644) {
+    test::write_file(scratch_ / ("tree/" + name), text, mode);
+  }
+  void link(const std::string& target, const std::string& name) {
+    must(scratch_.dir().make_link(target, "tree/" + name));
+  }
+  // Builds an image of that kind of the tree. An extension's modules come beside it.
+  Result<BuiltImage> build(Kind kind) {
+    BuildRequest request = sample_request(scratch_ / "image.raw", {.kind = kind});
+    if (kind != Kind::complete) request.files.clear();
+    request.trees = {{scratch_ / "tree", kind == Kind::source ? source_folder(request.manifest) : ""}};
+    return build_image(request);
+  }
+  // What the kernel would show of it, by unsquashfs.
+  void unpack() {
+    const std::string bytes = test::read_whole(scratch_ / "image.raw");
+    const Partition data = test::partitions_of(bytes)[0];
+    test::write_file(scratch_ / "squashfs", std::string_view(bytes).substr(data.offset, data.size));
+    must(run_program({"unsquashfs", "-no-progress", "-dest", scratch_ / "out", scratch_ / "squashfs"}));
+  }
+  std::string refusal(Kind kind) {
+    const auto built = build(kind);
+    EXPECT_EQ(verdict(built), "invalid_input");
+    EXPECT_FALSE(test::exists(scratch_ / "image.raw"));
+    return message(built);
+  }
+  TempDir scratch_;
+};
+
+TEST_F(ImageOfATree, LinksStayLinksAndProgramsStayPrograms) {
+  file("usr/bin/tool", "a program", 0700);
+  file("usr/lib/libx.so.1.0", "a library", 0600);
+  link("libx.so.1.0", "usr/lib/libx.so.1");
+  link("/usr/bin/tool", "usr/bin/absolute");
+  link("no-such-file", "usr/lib/dangling");
+  must(build(Kind::complete));
+  unpack();
+  EXPECT_EQ(test::read_whole(scratch_ / "out/usr/bin/tool"), "a program");
+  EXPECT_EQ(must(scratch_.dir().read_link("out/usr/lib/libx.so.1")), "libx.so.1.0");
+  EXPECT_EQ(must(scratch_.dir().read_link("out/usr/bin/absolute")), "/usr/bin/tool");
+  EXPECT_EQ(must(scratch_.dir().read_link("out/usr/lib/dangling")), "no-such-file");
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/bin/tool"))->st_mode & 07777, 0755U);
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/lib/libx.so.1.0"))->st_mode & 07777, 0644U);
+  EXPECT_TRUE(test::exists(scratch_ / "out/usr/lib/driverext/manifest.json"));
+  EXPECT_TRUE(test::exists(scratch_ / ("out/" + test::sample_manifest().modules[0].path)));
+}
+
+TEST_F(ImageOfATree, ModesOfTheTreeAndSetUidBitsAreNotKept) {
+  file("usr/bin/tool", "a program", 04755);
+  ASSERT_EQ(::chmod((scratch_ / "tree/usr/bin").c_str(), 0777), 0);
+  must(build(Kind::complete));
+  unpack();
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/bin/tool"))->st_mode & 07777, 0755U);
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/bin"))->st_mode & 07777, 0755U);
+}
+
+TEST_F(ImageOfATree, SpecialFilesAreRefusedByName) {
+  file("usr/lib/x");
+  ASSERT_EQ(::mkfifo((scratch_ / "tree/usr/lib/fifo").c_str(), 0600), 0);
+  EXPECT_NE(message(build(Kind::complete)).find("fifo"), std::string::npos) << message(build(Kind::complete));
+  EXPECT_FALSE(test::exists(scratch_ / "image.raw"));
+}
+
+TEST_F(ImageOfATree, ExtensionHoldsNothingOutsideOfUsr) {
+  file("usr/lib/x");
+  file("etc/driver.conf");
+  EXPECT_NE(refusal(Kind::complete).find("etc"), std::string::npos);
+}
+
+TEST_F(ImageOfATree, ModuleIndexWouldHideTheHosts) {
+  file("usr/lib/modules/" + std::string(test::kSampleKernel) + "/modules.dep");
+  EXPECT_NE(refusal(Kind::complete).find("modules.dep"), std::string::npos);
+}
+
+TEST_F(ImageOfATree, SourceStandsInItsFolder) {
+  file("Kbuild", "obj-m := x.o");
+  file("src/x.c");
+  file("conftest.sh", "#!/bin/sh", 0755);
+  must(build(Kind::source));
+  unpack();
+  EXPECT_EQ(test::read_whole(scratch_ / "out/usr/src/driverext/testcam-1.0/Kbuild"), "obj-m := x.o");
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/src/driverext/testcam-1.0/conftest.sh"))->st_mode & 0777, 0755U);
+  EXPECT_EQ(must(scratch_.dir().list("out")), std::vector<std::string>{"usr"});
+}
+
+TEST_F(ImageOfATree, BuilderIsAWholeRootFileSystem) {
+  file("usr/bin/make", "", 0755);
+  file("usr/lib/modules/6.1/modules.dep");  // its own, in no other host's way
+  file("etc/passwd");
+  link("usr/bin", "bin");
+  must(build(Kind::builder));
+  unpack();
+  EXPECT_TRUE(test::exists(scratch_ / "out/etc/passwd"));
+  EXPECT_EQ(must(scratch_.dir().read_link("out/bin")), "usr/bin");
+}
+
+TEST_F(ImageOfATree, EveryKindVerifiesOnceItIsSigned) {
+  for (const test::SampleOptions& options :
+       {test::SampleOptions{.kind = Kind::complete}, test::sample_source(), test::sample_builder()}) {
+    EXPECT_EQ(verdict(test::verify_bytes(test::kept_bytes(options))), "fine") << kind_name(options.kind);
+  }
+}
+
+TEST_F(ImageOfATree, MissingTreeIsNamed) {
+  const auto built = build(Kind::complete);
+  EXPECT_NE(verdict(built), "fine");
+  EXPECT_NE(message(built).find(scratch_ / "tree"), std::string::npos) << message(built);
+}
+
+// How a host without mksquashfs packs: what it was given to run it in comes first.
+TEST_F(ImageOfATree, PackerRunsInWhatItIsGiven) {
+  file("usr/lib/x");
+  test::write_file(scratch_ / "container", "echo \"$@\" > " + scratch_ / "seen" + "\nshift\nexec \"$@\"\n");
+  BuildRequest request = sample_request(scratch_ / "a.raw", {.kind = Kind::complete});
+  request.trees = {{scratch_ / "tree", ""}};
+  must(build_image(request));
+  request.output = scratch_ / "b.raw";
+  request.run_in = {"sh", scratch_ / "container", "--some-option"};
+  must(build_image(request));
+  EXPECT_TRUE(test::read_whole(scratch_ / "seen").starts_with("--some-option env SOURCE_DATE_EPOCH="));
+  EXPECT_TRUE(test::read_whole(scratch_ / "a.raw") == test::read_whole(scratch_ / "b.raw"));
+}
+
 }  // namespace
 }  // namespace driverext

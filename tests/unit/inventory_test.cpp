@@ -19,7 +19,9 @@ using test::must;
 using test::sample_bytes;
 using test::verdict;
 
-Inventory take(const FakeHost& host) { return must(take_inventory(host.root(), must(load_trust(host.root())), test::kNow)); }
+Inventory take(const FakeHost& host) {
+  return must(take_inventory(host.root(), must(load_trust(host.root())), test::kNow));
+}
 
 std::map<std::string, std::string> rejected(const Inventory& inventory) {
   std::map<std::string, std::string> found;
@@ -158,6 +160,110 @@ TEST(Inventory, NoteOfAnErrorThatIsNotUtf8IsWritten) {
 TEST(Inventory, StoreNameIsMadeOfRootHashAndDriver) {
   const VerifiedImage image = must(test::verify_bytes(sample_bytes()));
   EXPECT_EQ(store_name(image), "var/lib/driverext/store/" + image.root_hash_hex() + "/testcam.raw");
+}
+
+// The node's own key: what it built itself counts where it put it, and nowhere else.
+
+const test::Identity& node() {
+  static const test::Identity identity = [] {
+    const SigningKey::Pem pem = must(SigningKey::generate("driverext node key"));
+    return test::Identity{pem.key, pem.certificate};
+  }();
+  return identity;
+}
+
+const std::string& built_bytes(Kind kind = Kind::modules) {
+  static std::map<Kind, std::string> built;
+  std::string& bytes = built[kind];
+  if (bytes.empty()) bytes = test::build_bytes({.version = "built", .kind = kind}, &node());
+  return bytes;
+}
+
+class NodeKey : public ::testing::Test {
+ protected:
+  NodeKey() {
+    host_.write(std::string(kNodeKeys) + "/node.crt", node().certificate_pem);
+    host_.write(std::string(kNodeKeys) + "/node.key", node().key_pem, 0600);
+  }
+  // The verdict over the only file there is.
+  std::string outcome() {
+    const Inventory inventory = take(host_);
+    EXPECT_EQ(inventory.images.size() + inventory.rejected.size(), 1U);
+    if (!inventory.rejected.empty()) return verdict(inventory.rejected[0].error);
+    return std::string(origin_name(inventory.images[0].origin));
+  }
+  FakeHost host_;
+};
+
+TEST_F(NodeKey, ItsImageInTheStoreIsBuilt) {
+  host_.write(std::string(kStore) + "/x/testcam.raw", built_bytes());
+  EXPECT_EQ(outcome(), "built");
+}
+
+TEST_F(NodeKey, ItsImageInTheInboxIsUntrusted) {
+  host_.drop("testcam.raw", built_bytes());
+  EXPECT_EQ(outcome(), "untrusted/untrusted-signer");
+}
+
+TEST_F(NodeKey, ItsImageInQuarantineIsUntrusted) {
+  host_.write(std::string(kQuarantine) + "/testcam.raw", built_bytes());
+  EXPECT_EQ(outcome(), "untrusted/untrusted-signer");
+}
+
+// It builds modules, never programs that run as root on the host.
+TEST_F(NodeKey, CountsForModulesOnly) {
+  for (const Kind kind : {Kind::complete, Kind::source}) {
+    host_.write(std::string(kStore) + "/x/testcam.raw", built_bytes(kind));
+    EXPECT_EQ(outcome(), "untrusted/untrusted-signer") << kind_name(kind);
+  }
+}
+
+TEST_F(NodeKey, BuilderSignedByItIsUntrusted) {
+  test::SampleOptions options = test::sample_builder();
+  host_.write(std::string(kStore) + "/x/builder.raw", test::build_bytes(options, &node()));
+  EXPECT_EQ(outcome(), "untrusted/untrusted-signer");
+}
+
+TEST_F(NodeKey, IsNoPublisher) {
+  host_.write(std::string(kStore) + "/x/testcam.raw", sample_bytes());
+  EXPECT_EQ(outcome(), "local");
+  must(host_.root().remove_file("etc/driverext/trust/publisher.crt"));
+  EXPECT_NE(outcome(), "built");
+}
+
+TEST_F(NodeKey, OfAnotherNodeCountsForNothing) {
+  const SigningKey::Pem other = must(SigningKey::generate("driverext node key"));
+  host_.write(std::string(kNodeKeys) + "/node.crt", other.certificate);
+  host_.write(std::string(kStore) + "/x/testcam.raw", built_bytes());
+  EXPECT_EQ(outcome(), "untrusted/untrusted-signer");
+}
+
+TEST_F(NodeKey, DamagedImageThatItSignedIsRefused) {
+  const uint64_t signature = test::partitions_of(built_bytes())[2].offset;
+  host_.write(std::string(kStore) + "/x/testcam.raw", flipped(built_bytes(), signature + 40));
+  EXPECT_TRUE(outcome().starts_with("untrusted/")) << outcome();
+}
+
+TEST(Inventory, OriginIsNotedBesideTheImageForPeople) {
+  const FakeHost host;
+  const std::string name = host.drop("x.raw", sample_bytes());
+  const VerifiedImage image = must(test::verify_bytes(sample_bytes()));
+  must(move_to_store(host.root(), name, image, Origin::channel));
+  ASSERT_EQ(take(host).images.size(), 1U);
+  EXPECT_EQ(take(host).images[0].origin, Origin::channel);
+  // Whatever it says, it decides nothing: only the node's key makes an image a built one.
+  host.write(store_folder(image) + "/origin", "built\n");
+  EXPECT_EQ(take(host).images[0].origin, Origin::local);
+  host.write(store_folder(image) + "/origin", std::string(100'000, 'x'));
+  EXPECT_EQ(take(host).images[0].origin, Origin::local);
+}
+
+TEST(Inventory, ImageThatIsDroppedAgainIsNoLongerTheChannels) {
+  const FakeHost host;
+  const VerifiedImage image = must(test::verify_bytes(sample_bytes()));
+  must(move_to_store(host.root(), host.drop("x.raw", sample_bytes()), image, Origin::channel));
+  must(move_to_store(host.root(), host.drop("x.raw", sample_bytes()), image, Origin::local));
+  EXPECT_EQ(take(host).images[0].origin, Origin::local);
 }
 
 }  // namespace

@@ -29,6 +29,80 @@ TEST(Manifest, RoundTripsToTheSameBytes) {
   EXPECT_EQ(format_manifest(must(parse_manifest(text))), text);
 }
 
+Manifest manifest_of(Kind kind) {
+  return sample_manifest({.driver = kind == Kind::builder ? "builder" : test::kSampleDriver, .kind = kind});
+}
+
+constexpr Kind kKinds[] = {Kind::modules, Kind::complete, Kind::source, Kind::builder};
+
+TEST(Manifest, EveryKindRoundTripsToTheSameBytes) {
+  for (const Kind kind : kKinds) {
+    const std::string text = format_manifest(manifest_of(kind));
+    const Manifest read = must(parse_manifest(text));
+    EXPECT_EQ(read.kind, kind);
+    EXPECT_EQ(format_manifest(read), text) << kind_name(kind);
+    EXPECT_EQ(must(kind_of_name(kind_name(kind))), kind);
+  }
+}
+
+TEST(Manifest, EveryKindNeedsItsMembers) {
+  for (const Kind kind : kKinds) {
+    const OrderedJson whole = OrderedJson::parse(format_manifest(manifest_of(kind)));
+    for (const auto& item : whole.items()) {
+      OrderedJson object = whole;
+      object.erase(item.key());
+      EXPECT_EQ(verdict(parse_manifest(object.dump())), "invalid_input") << kind_name(kind) << " " << item.key();
+    }
+  }
+}
+
+TEST(Manifest, MembersOfAnotherKindAreRefused) {
+  const OrderedJson modules = OrderedJson::parse(format_manifest(manifest_of(Kind::modules)));
+  const OrderedJson builder = OrderedJson::parse(format_manifest(manifest_of(Kind::builder)));
+  const auto refused = [](Kind kind, const char* name, const OrderedJson& value) {
+    OrderedJson object = OrderedJson::parse(format_manifest(manifest_of(kind)));
+    EXPECT_FALSE(object.contains(name));
+    object[name] = value;
+    return verdict(parse_manifest(object.dump()));
+  };
+  for (const Kind kind : {Kind::source, Kind::builder}) {
+    for (const char* name : {"modules", "kernelRelease", "vermagic"}) {
+      EXPECT_EQ(refused(kind, name, modules[name]), "invalid_input") << kind_name(kind) << " " << name;
+    }
+  }
+  for (const Kind kind : {Kind::modules, Kind::complete, Kind::source}) {
+    EXPECT_EQ(refused(kind, "kernels", builder["kernels"]), "invalid_input") << kind_name(kind);
+  }
+}
+
+TEST(Manifest, KindsAreNotExchangeable) {
+  for (const Kind kind : kKinds) {
+    for (const Kind other : kKinds) {
+      const bool same_members = kind == other || (manifest_of(kind).is_loadable() && manifest_of(other).is_loadable());
+      OrderedJson object = OrderedJson::parse(format_manifest(manifest_of(kind)));
+      object["kind"] = kind_name(other);
+      EXPECT_EQ(verdict(parse_manifest(object.dump())), same_members ? "fine" : "invalid_input")
+          << kind_name(kind) << " as " << kind_name(other);
+    }
+  }
+}
+
+TEST(Manifest, KernelsOfABuilderAreABoundedListOfNames) {
+  const auto with_kernels = [](const OrderedJson& kernels) {
+    OrderedJson object = OrderedJson::parse(format_manifest(manifest_of(Kind::builder)));
+    object["kernels"] = kernels;
+    return verdict(parse_manifest(object.dump()));
+  };
+  EXPECT_EQ(with_kernels(std::vector<std::string>(1000, "6.1")), "fine");
+  EXPECT_EQ(with_kernels(std::vector<std::string>(1001, "6.1")), "invalid_input");
+  const std::vector<OrderedJson> bad = {OrderedJson::array(), "6.1", {1}, {"../x"}, {""}, {"6.1", "a/b"}};
+  for (const OrderedJson& kernels : bad) EXPECT_EQ(with_kernels(kernels), "invalid_input") << kernels;
+}
+
+TEST(Manifest, SourceStandsInAFolderOfItsOwnName) {
+  EXPECT_EQ(source_folder(manifest_of(Kind::source)), "usr/src/driverext/testcam-1.0");
+}
+
 TEST(Manifest, EveryMemberIsNeeded) {
   const OrderedJson sample = sample_json();
   for (const auto& item : sample.items()) {

@@ -8,34 +8,58 @@
 namespace driverext {
 namespace {
 
-using test::build_bytes;
 using test::must;
-using test::publisher;
+using test::sample_builder;
+using test::sample_source;
 using test::SampleOptions;
 using test::verdict;
 
-const Facts kFacts = {test::kSampleKernel, "x86-64"};
-const Config kConfig = {test::kSampleDriver};
-
-// Each image is built once, whatever the number of inventories that hold it.
 KnownImage known(const SampleOptions& options) {
-  static std::map<std::string, std::string> built;
-  const std::string key = options.driver + options.version + options.kernel_release + options.architecture +
-                          std::to_string(options.created);
-  if (!built.contains(key)) built[key] = build_bytes(options, &publisher());
-  return {Place::store, key, must(test::verify_bytes(built[key]))};
+  KnownImage made{Place::store, "x.raw", Origin::local, must(test::verify_bytes(test::kept_bytes(options)))};
+  return made;
 }
 
 RejectedImage rejected(const char* name, Reason reason, Place place = Place::inbox) {
   return {place, name, make_error(Errc::untrusted, reason, "bad")};
 }
 
-Inventory inventory(const std::vector<SampleOptions>& images, std::vector<RejectedImage> bad = {}) {
-  Inventory made;
-  for (const SampleOptions& options : images) made.images.push_back(known(options));
-  made.rejected = std::move(bad);
-  return made;
-}
+std::string hash_of(const SampleOptions& options) { return test::signature_of(test::kept_bytes(options))["rootHash"]; }
+
+// What a plan is made from, and the sample driver's defaults for it.
+struct Situation {
+  Situation() {
+    config.driver = test::kSampleDriver;
+    definition.name = test::kSampleDriver;
+    definition.modules.push_back({"testcam", ""});
+  }
+  explicit Situation(const std::vector<SampleOptions>& images, std::vector<RejectedImage> bad = {}) : Situation() {
+    for (const SampleOptions& options : images) inventory.images.push_back(known(options));
+    inventory.rejected = std::move(bad);
+  }
+  void fail(const SampleOptions& options, Reason reason, uint64_t interruptions = 0) {
+    state.failed[hash_of(options)] = {options.version, std::string(reason_info(reason).code), "it failed",
+                                      interruptions};
+  }
+  void acquired(Reason reason, const std::string& kernel = test::kSampleKernel) {
+    acquisition = Acquisition{reason, "what the last attempt said", kernel, 1};
+  }
+  [[nodiscard]] Plan plan() const {
+    return make_plan({facts, config, definition, inventory, state, tried, acquisition});
+  }
+  // Version of the chosen image, or the verdict over there being none.
+  [[nodiscard]] std::string choice() const {
+    const Plan made = plan();
+    return made.image ? inventory.images[*made.image].image.manifest().version : verdict(*made.problem);
+  }
+
+  Facts facts = {test::kSampleKernel, "x86-64"};
+  Config config;
+  Definition definition;
+  Inventory inventory;
+  State state;
+  std::set<std::string> tried;
+  std::optional<Acquisition> acquisition;
+};
 
 std::string steps(const Plan& plan) {
   std::string text;
@@ -47,9 +71,10 @@ std::string steps(const Plan& plan) {
 }
 
 TEST(Plan, FittingImageGetsAllStepsInOrder) {
-  const Plan plan = make_plan(kFacts, kConfig, inventory({{}}));
+  const Plan plan = Situation({SampleOptions()}).plan();
   ASSERT_TRUE(plan.image);
   EXPECT_FALSE(plan.problem);
+  EXPECT_FALSE(plan.acquire);
   EXPECT_EQ(steps(plan), "import verify attach load devices commit");
 }
 
@@ -62,21 +87,13 @@ TEST(Plan, NewestFittingImageIsChosenWhateverTheOrder) {
   const std::vector<std::vector<SampleOptions>> orders = {{old, middle, newest, other_kernel, other_driver},
                                                           {other_driver, newest, other_kernel, middle, old},
                                                           {middle, other_driver, other_kernel, old, newest}};
-  for (const auto& order : orders) {
-    const Inventory held = inventory(order);
-    const Plan plan = make_plan(kFacts, kConfig, held);
-    ASSERT_TRUE(plan.image);
-    EXPECT_EQ(held.images[*plan.image].image.manifest().version, "2.0");
-  }
+  for (const auto& order : orders) EXPECT_EQ(Situation(order).choice(), "2.0");
 }
 
 TEST(Plan, RootHashSettlesATie) {
   const SampleOptions a{.version = "a"};
   const SampleOptions b{.version = "b"};
-  const auto choice = [](const Inventory& held) {
-    return held.images[*make_plan(kFacts, kConfig, held).image].image.root_hash_hex();
-  };
-  EXPECT_EQ(choice(inventory({a, b})), choice(inventory({b, a})));
+  EXPECT_EQ(Situation({a, b}).choice(), Situation({b, a}).choice());
 }
 
 struct Rule {
@@ -96,6 +113,7 @@ TEST(Plan, WithoutAFittingImageTheReasonIsTheLoudest) {
       {"another driver's image is not this driver's", {other_driver}, {}, "not_found/no-image", "6.12.1-test"},
       {"image for another kernel", {other_kernel}, {}, "incompatible/no-image-for-kernel", "6.6.6"},
       {"image for another architecture", {other_architecture}, {}, "incompatible/no-image-for-kernel", "arm64"},
+      {"a builder is no image of a driver", {sample_builder()}, {}, "not_found/no-image", "driver testcam"},
       {"a file refused now speaks louder than an absent one",
        {},
        {rejected("inbox/x.raw", Reason::unsigned_image)},
@@ -123,9 +141,10 @@ TEST(Plan, WithoutAFittingImageTheReasonIsTheLoudest) {
        "n"},
   };
   for (const Rule& rule : rules) {
-    const Plan plan = make_plan(kFacts, kConfig, inventory(rule.images, rule.bad));
+    const Plan plan = Situation(rule.images, rule.bad).plan();
     EXPECT_FALSE(plan.image) << rule.name;
     EXPECT_EQ(steps(plan), "import") << rule.name;
+    EXPECT_FALSE(plan.acquire) << rule.name;
     ASSERT_TRUE(plan.problem) << rule.name;
     EXPECT_EQ(verdict(*plan.problem), rule.problem) << rule.name;
     EXPECT_NE(plan.problem->message().find(rule.words), std::string::npos)
@@ -134,21 +153,215 @@ TEST(Plan, WithoutAFittingImageTheReasonIsTheLoudest) {
 }
 
 TEST(Plan, FileThatCouldNotBeReadIsNotCalledUntrusted) {
-  Inventory held;
-  held.rejected.push_back({Place::inbox, "x", os_failure(EIO, "cannot read x")});
-  EXPECT_EQ(verdict(*make_plan(kFacts, kConfig, held).problem), "system");
+  Situation situation;
+  situation.inventory.rejected.push_back({Place::inbox, "x", os_failure(EIO, "cannot read x")});
+  EXPECT_EQ(situation.choice(), "system");
 }
 
 TEST(Plan, OfTwoCopiesTheOneThatWasReadWholeIsUsed) {
   for (const size_t whole : {size_t{0}, size_t{1}}) {
-    Inventory held = inventory({{}, {}});
-    held.images[whole].whole = true;
-    EXPECT_EQ(make_plan(kFacts, kConfig, held).image, whole);
+    Situation situation({SampleOptions(), SampleOptions()});
+    situation.inventory.images[whole].whole = true;
+    EXPECT_EQ(situation.plan().image, whole);
   }
 }
 
 TEST(Plan, RefusedFilesDoNotStopAGoodImage) {
-  EXPECT_TRUE(make_plan(kFacts, kConfig, inventory({{}}, {rejected("x", Reason::unsigned_image)})).image);
+  EXPECT_TRUE(Situation({SampleOptions()}, {rejected("x", Reason::unsigned_image)}).plan().image);
+}
+
+// Which steps an image gets depends on what it holds and on what the definition knows.
+
+Situation with_user_part(Kind kind) {
+  Situation situation({SampleOptions{.kind = kind}});
+  situation.definition.root = DefinedRoot{"run/testcam/driver"};
+  situation.definition.check = {"tool"};
+  situation.definition.toolkit.emplace();
+  return situation;
+}
+
+TEST(Plan, CompleteImageGetsTheUserPartsSteps) {
+  Situation situation = with_user_part(Kind::complete);
+  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices root check toolkit commit");
+  situation.config.merge = true;
+  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices root check toolkit merge commit");
+  situation.definition.check.clear();
+  situation.definition.toolkit.reset();
+  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices root merge commit");
+}
+
+TEST(Plan, ModulesAloneHaveNoUserPart) {
+  Situation situation = with_user_part(Kind::modules);
+  situation.config.merge = true;
+  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices commit");
+}
+
+TEST(Plan, WithoutADriverRootNothingIsMountedOrChecked) {
+  Situation situation = with_user_part(Kind::complete);
+  situation.definition.root.reset();
+  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices commit");
+}
+
+// What failed before.
+
+const SampleOptions kOld{.version = "1.0", .created = 100};
+const SampleOptions kNew{.version = "2.0", .created = 200};
+
+TEST(PlanRollback, FailedImageComesAfterAllOthers) {
+  Situation situation({kOld, kNew});
+  situation.fail(kNew, Reason::check_failed);
+  EXPECT_EQ(situation.choice(), "1.0");
+  situation.fail(kOld, Reason::check_failed);
+  EXPECT_EQ(situation.choice(), "2.0");  // both failed: the newest again
+}
+
+TEST(PlanRollback, SingleImageThatFailedCleanlyIsTriedAgainAndThePlanSaysSo) {
+  Situation situation({kNew});
+  situation.fail(kNew, Reason::check_failed, kMaxInterruptions - 1);
+  const Plan plan = situation.plan();
+  ASSERT_TRUE(plan.image);
+  EXPECT_NE(plan.steps[3].why.find("check-failed"), std::string::npos) << plan.steps[3].why;
+}
+
+TEST(PlanRollback, ImageThatTookTheNodeDownThreeTimesIsNotTriedEvenAlone) {
+  Situation situation({kNew});
+  situation.config.channel_url = "http://channel.test/";
+  situation.fail(kNew, Reason::load_interrupted, 3);
+  const Plan plan = situation.plan();
+  EXPECT_FALSE(plan.image);
+  EXPECT_EQ(verdict(*plan.problem), "incompatible/put-aside");
+  EXPECT_NE(plan.problem->message().find("3 times"), std::string::npos) << plan.problem->message();
+  EXPECT_EQ(steps(plan), "import");
+}
+
+TEST(PlanRollback, ImageThatTookTheNodeDownDoesNotHideAnother) {
+  Situation situation({kOld, kNew});
+  situation.fail(kNew, Reason::load_interrupted, 3);
+  EXPECT_EQ(situation.choice(), "1.0");
+  situation.fail(kOld, Reason::load_interrupted, 3);
+  EXPECT_EQ(situation.choice(), "incompatible/put-aside");
+}
+
+TEST(PlanRollback, NothingIsTriedTwiceInOneRun) {
+  Situation situation({kOld, kNew});
+  situation.fail(kNew, Reason::device_missing);
+  situation.tried.insert(hash_of(kNew));
+  EXPECT_EQ(situation.choice(), "1.0");
+  situation.fail(kOld, Reason::device_missing);
+  situation.tried.insert(hash_of(kOld));
+  EXPECT_FALSE(situation.plan().image);
+}
+
+// The rungs below the store.
+
+constexpr const char* kUrl = "http://channel.test/stable";
+
+TEST(Ladder, SourceAndBuilderLeadToABuild) {
+  const Plan plan = Situation({sample_source(), sample_builder()}).plan();
+  EXPECT_TRUE(plan.acquire);
+  EXPECT_EQ(verdict(*plan.problem), "transient/building");
+  EXPECT_EQ(steps(plan), "import");
+}
+
+TEST(Ladder, ChannelLeadsToAFetch) {
+  Situation situation;
+  situation.config.channel_url = kUrl;
+  EXPECT_TRUE(situation.plan().acquire);
+  EXPECT_EQ(situation.choice(), "transient/fetching");
+}
+
+TEST(Ladder, ChannelComesBeforeABuild) {
+  Situation situation({sample_source(), sample_builder()});
+  situation.config.channel_url = kUrl;
+  EXPECT_EQ(situation.choice(), "transient/fetching");
+}
+
+TEST(Ladder, ImageForAnotherKernelKeepsTheRungsOpen) {
+  Situation situation({SampleOptions{.kernel_release = "6.6.6"}});
+  situation.config.channel_url = kUrl;
+  EXPECT_EQ(situation.choice(), "transient/fetching");
+}
+
+TEST(Ladder, FittingImageNeedsNoAcquisition) {
+  Situation situation({SampleOptions(), sample_source(), sample_builder()});
+  situation.config.channel_url = kUrl;
+  EXPECT_EQ(situation.choice(), "1.0");
+  EXPECT_FALSE(situation.plan().acquire);
+}
+
+TEST(Ladder, FailedAcquisitionTellsItsReasonAndStaysOpen) {
+  Situation situation({sample_source(), sample_builder()});
+  situation.acquired(Reason::build_failed);
+  const Plan plan = situation.plan();
+  EXPECT_TRUE(plan.acquire);
+  EXPECT_EQ(verdict(*plan.problem), "not_found/build-failed");
+  EXPECT_EQ(plan.problem->message(), "what the last attempt said");
+}
+
+TEST(Ladder, AcquisitionInProgressIsNoFailure) {
+  Situation situation({sample_source(), sample_builder()});
+  situation.acquired(Reason::building);
+  EXPECT_EQ(situation.choice(), "transient/building");
+}
+
+TEST(Ladder, AcquisitionForAnotherKernelIsIgnored) {
+  Situation situation({sample_source(), sample_builder()});
+  situation.acquired(Reason::build_failed, "6.6.6");
+  EXPECT_EQ(situation.choice(), "transient/building");
+}
+
+TEST(Ladder, NothingIsBuiltOverAnUntrustedFile) {
+  Situation situation({sample_source(), sample_builder()}, {rejected("x", Reason::untrusted_signer)});
+  situation.config.channel_url = kUrl;
+  EXPECT_FALSE(situation.plan().acquire);
+  EXPECT_EQ(situation.choice(), "untrusted/untrusted-signer");
+}
+
+TEST(Ladder, SourceWithoutABuilderForThisKernelSaysWhatIsMissing) {
+  SampleOptions other = sample_builder();
+  other.kernels = {"6.6.6", "6.7.0"};
+  for (const auto& images : {std::vector<SampleOptions>{sample_source()}, {sample_source(), other}}) {
+    const Situation situation(images);
+    EXPECT_FALSE(situation.plan().acquire);
+    EXPECT_EQ(situation.choice(), "not_found/builder-missing");
+  }
+}
+
+TEST(Ladder, BuilderAloneBuildsNothing) { EXPECT_EQ(Situation({sample_builder()}).choice(), "not_found/no-image"); }
+
+TEST(Ladder, SourceOfAnotherDriverIsNotBuilt) {
+  SampleOptions other = sample_source();
+  other.driver = "other";
+  EXPECT_EQ(Situation({other, sample_builder()}).choice(), "not_found/no-image");
+}
+
+TEST(Ladder, SourceAndBuilderOfAnotherArchitectureAreNotUsed) {
+  SampleOptions source = sample_source();
+  source.architecture = "arm64";
+  EXPECT_FALSE(Situation({source, sample_builder()}).plan().acquire);
+  SampleOptions builder = sample_builder();
+  builder.architecture = "arm64";
+  EXPECT_EQ(Situation({sample_source(), builder}).choice(), "not_found/builder-missing");
+}
+
+TEST(Ladder, BuildingCanBeForbidden) {
+  Situation situation({sample_source(), sample_builder()});
+  situation.config.build = false;
+  EXPECT_FALSE(situation.plan().acquire);
+  EXPECT_EQ(situation.choice(), "not_found/no-image");
+  situation.config.channel_url = kUrl;  // fetching is not building
+  EXPECT_EQ(situation.choice(), "transient/fetching");
+}
+
+TEST(Ladder, NewestSourceIsBuilt) {
+  SampleOptions old = sample_source();
+  old.version = "0.9";
+  old.created = 100;
+  const Situation situation({old, sample_builder(), sample_source()});
+  const auto input = find_build_input(situation.facts, situation.config, situation.inventory);
+  ASSERT_TRUE(input);
+  EXPECT_EQ(input->source, 2U);
+  EXPECT_EQ(input->builder, 1U);
 }
 
 }  // namespace

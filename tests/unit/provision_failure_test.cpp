@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <ostream>
 
+#include "provisioner/state.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"
 
@@ -84,7 +85,10 @@ class EveryCallFailsOnce : public ::testing::TestWithParam<Situation> {
     }
     EXPECT_EQ(host.kernel.state(), before) << test::to_text(host.kernel.state());
     EXPECT_FALSE(test::exists(host.path(test::kSampleNode)));
-    EXPECT_FALSE(test::exists(host.path("var/lib/driverext/state.json")));
+    // At most that the image failed is remembered.
+    const State state = StateFile::read(host.root()).state();
+    EXPECT_TRUE(state.good.empty());
+    EXPECT_FALSE(state.attempt);
     expect_no_mount_point(host);
 
     // And nothing stands in the way of the next attempt.

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/json.hpp"
+#include "provisioner/acquisition.hpp"
 #include "provisioner/state.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"
@@ -198,6 +199,63 @@ TEST_F(ProvisionTest, WithoutAnImageTheReasonSaysWhichIsMissing) {
   EXPECT_EQ(host_.kernel.side_effects(), 0);
 }
 
+// The ladder: what provision itself does about it is to leave a request.
+
+class ProvisionLadder : public ProvisionTest {
+ protected:
+  void store(const test::SampleOptions& options) {
+    const std::string& bytes = test::kept_bytes(options);
+    const std::string hash = test::signature_of(bytes)["rootHash"];
+    host_.write(std::string(kStore) + "/" + hash + "/" + options.driver + ".raw", bytes);
+  }
+  [[nodiscard]] bool is_wanted() const { return test::exists(host_.path(kAcquireWanted)); }
+};
+
+TEST_F(ProvisionLadder, SourceAndBuilderLeaveARequest) {
+  store(test::sample_source());
+  store(test::sample_builder());
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "building");
+  EXPECT_FALSE(status.image);
+  EXPECT_TRUE(is_wanted());
+  EXPECT_EQ(host_.kernel.side_effects(), 0);
+}
+
+TEST_F(ProvisionLadder, RequestGoesOnceAnImageIsThere) {
+  host_.write(kAcquireWanted, "");
+  drop_good_image();
+  EXPECT_EQ(reason(host_.provision()), "provisioned");
+  EXPECT_FALSE(is_wanted());
+}
+
+TEST_F(ProvisionLadder, UntrustedFileLeavesNoRequest) {
+  store(test::sample_source());
+  store(test::sample_builder());
+  host_.drop("bad.raw", test::build_bytes({}, nullptr));
+  EXPECT_EQ(reason(host_.provision()), "unsigned-image");
+  EXPECT_FALSE(is_wanted());
+}
+
+TEST_F(ProvisionLadder, FailedBuildIsToldUntilAnotherAttemptIsMade) {
+  store(test::sample_source());
+  store(test::sample_builder());
+  must(write_acquisition(host_.root(), {Reason::build_failed, "x.c:1: error: no", test::kSampleKernel, 1}));
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "build-failed");
+  EXPECT_EQ(status.message, "x.c:1: error: no");
+  EXPECT_TRUE(is_wanted());
+  must(write_acquisition(host_.root(), {Reason::building, "step 3", test::kSampleKernel, 1}));
+  EXPECT_EQ(reason(host_.provision()), "building");
+}
+
+TEST_F(ProvisionLadder, KernelsThatAreReadyAreListed) {
+  drop_good_image();
+  store({.kernel_release = "6.13.0-next"});
+  store({.driver = "other", .kernel_release = "6.14.0"});
+  const Status status = host_.provision();
+  EXPECT_EQ(status.kernels_ready, (std::vector<std::string>{test::kSampleKernel, "6.13.0-next"}));
+}
+
 TEST_F(ProvisionTest, NodeWithoutAnchorsLoadsNothing) {
   drop_good_image();
   must(host_.root().remove_file("etc/driverext/trust/publisher.crt"));
@@ -306,7 +364,8 @@ TEST_F(ProvisionTest, DamagedStateIsReplacedNotFeared) {
 
 TEST_F(ProvisionTest, OtherKernelsAreStillRemembered) {
   drop_good_image();
-  const State before{{{"6.6.6", {"testcam", "0.9", std::string(64, 'a')}}}};
+  State before;
+  before.good["6.6.6"] = {"testcam", "0.9", std::string(64, 'a')};
   host_.write(kStateFile, format_state(before));
   host_.provision();
   const State after = must(parse_state(test::read_whole(host_.path(kStateFile))));

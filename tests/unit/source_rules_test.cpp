@@ -142,6 +142,16 @@ TEST(SourceRules, EachCLibraryIsConfined) {
   }
 }
 
+// All that is special about a driver stands in its definition. Comments may give examples.
+TEST(SourceRules, NoVendorIsNamedInTheCode) {
+  const Pattern vendor("[Nn][Vv][Ii][Dd][Ii][Aa]|[Vv]4[Ll]2|amdgpu|habana|hailo");
+  for (const SourceFile& file : sources()) {
+    for (const std::string& line : file.lines) {
+      EXPECT_FALSE(vendor.is_in(line.substr(0, line.find("//")))) << file.name << ": " << line;
+    }
+  }
+}
+
 TEST(SourceRules, OnlyUniqueFdClosesDescriptors) {
   const Pattern closes(kCloses);
   for (const SourceFile& file : sources()) {

@@ -284,5 +284,35 @@ TEST(SigningKey, KeyAndCertificateMustBelongTogether) {
   EXPECT_EQ(signer().signing_key().certificate_pem(), signer().certificate_pem);
 }
 
+// A node signs what it built, whatever its clock says.
+TEST(SigningKey, GeneratedOneSignsAndIsBelievedAtAnyTime) {
+  const SigningKey::Pem pem = must(SigningKey::generate("driverext node key"));
+  const SigningKey key = must(SigningKey::from_pem(pem.key, pem.certificate));
+  TrustStore store;
+  must(store.add_pem(pem.certificate, "node.crt"));
+  const Bytes attached_cms = must(key.sign_attached(as_bytes(kText)));
+  const Bytes detached_cms = must(key.sign_detached(as_bytes(kText)));
+  for (const int64_t now : {int64_t{0}, int64_t{1'000'000'000}, kNow, int64_t{250'000'000'000}}) {
+    const auto content = store.verify_attached(attached_cms, at(now));
+    ASSERT_EQ(verdict(content), "fine") << now << message(content);
+    EXPECT_EQ(as_text(content->content), kText);
+    EXPECT_EQ(content->signer.subject, "CN=driverext node key");
+    EXPECT_EQ(content->signer.fingerprint, key.fingerprint());
+    EXPECT_EQ(verdict(store.verify_detached(detached_cms, as_bytes(kText), at(now))), "fine") << now;
+  }
+}
+
+TEST(SigningKey, GeneratedOnesDiffer) {
+  const SigningKey::Pem one = must(SigningKey::generate("x"));
+  const SigningKey::Pem two = must(SigningKey::generate("x"));
+  EXPECT_NE(one.key, two.key);
+  EXPECT_EQ(verdict(SigningKey::from_pem(one.key, two.certificate)), "invalid_input");
+  // Of the same name, and still not each other's.
+  TrustStore store;
+  must(store.add_pem(one.certificate, "one"));
+  const Bytes cms = must(must(SigningKey::from_pem(two.key, two.certificate)).sign_attached(as_bytes(kText)));
+  EXPECT_EQ(store.verify_attached(cms, at(kNow)).error().code, Errc::untrusted);
+}
+
 }  // namespace
 }  // namespace driverext

@@ -55,16 +55,31 @@ class DevicesStep final : public Step {
   Result<void> undo() override {
     Result<void> result;
     for (; !made_.empty(); made_.pop_back()) {
-      const ReportedNode& reported = made_.back();
-      Result<void> removed;
-      if (reported.may_make) removed = context_.kernel.remove_node(context_.root.path_of(reported.path));
-      if (removed) removed = context_.root.remove_file(char_link_name(reported.node));
-      if (!removed && result) result = std::move(removed);
+      Result<void> undone = put_back(made_.back());
+      if (!undone && result) result = std::move(undone);
     }
     return result;
   }
 
  private:
+  // What was made, and what was there before.
+  struct Made {
+    ReportedNode reported;
+    std::optional<DeviceNode> node_before;
+    std::optional<std::string> link_before;
+  };
+
+  Result<void> put_back(const Made& made) {
+    const std::string path = context_.root.path_of(made.reported.path);
+    if (made.reported.may_make && made.node_before) {
+      TRY_VOID(context_.kernel.make_node(path, *made.node_before));
+    } else if (made.reported.may_make) {
+      TRY_VOID(context_.kernel.remove_node(path));
+    }
+    const std::string link = char_link_name(made.reported.node);
+    return made.link_before ? context_.root.make_link(*made.link_before, link) : context_.root.remove_file(link);
+  }
+
   Result<bool> is_right(const ReportedNode& reported) {
     TRY(const auto node, context_.kernel.find_node(context_.root.path_of(reported.path)));
     TRY(const auto link, context_.root.read_link(char_link_name(reported.node)));
@@ -84,7 +99,8 @@ class DevicesStep final : public Step {
     }
     const std::string folder = reported.path.substr(0, reported.path.rfind('/'));
     TRY_VOID(context_.root.make_dirs(folder, 0755));
-    made_.push_back(reported);
+    TRY(const auto link, context_.root.read_link(char_link_name(reported.node)));
+    made_.push_back({reported, there, link});
     if (reported.may_make) TRY_VOID(context_.kernel.make_node(path, reported.node));
     return context_.root.make_link(char_link_target(reported), char_link_name(reported.node));
   }
@@ -110,7 +126,7 @@ class DevicesStep final : public Step {
 
   const StepContext& context_;
   std::vector<ReportedNode> reported_;
-  std::vector<ReportedNode> made_;  // by this step, in order
+  std::vector<Made> made_;  // by this step, in order
 };
 
 }  // namespace

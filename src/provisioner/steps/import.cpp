@@ -18,8 +18,9 @@ class ImportStep final : public Step {
   Result<Probe> probe() override {
     const Inventory& inventory = context_.inventory;
     const bool needed = std::any_of(inventory.images.begin(), inventory.images.end(),
-                                    [](const KnownImage& known) { return known.place != Place::store; }) ||
-                        std::any_of(inventory.rejected.begin(), inventory.rejected.end(), belongs_in_quarantine);
+                                    [&](const KnownImage& known) { return is_to_be_kept(known); }) ||
+                        std::any_of(inventory.rejected.begin(), inventory.rejected.end(),
+                                    [&](const RejectedImage& rejected) { return is_to_be_quarantined(rejected); });
     return needed ? Probe::needed : Probe::satisfied;
   }
 
@@ -27,10 +28,10 @@ class ImportStep final : public Step {
   // used anywhere.
   Result<void> apply() override {
     for (const KnownImage& known : context_.inventory.images) {
-      if (known.place != Place::store) note(keep(known));
+      if (is_to_be_kept(known)) note(keep(known));
     }
     for (const RejectedImage& rejected : context_.inventory.rejected) {
-      if (belongs_in_quarantine(rejected)) note(quarantine(rejected));
+      if (is_to_be_quarantined(rejected)) note(quarantine(rejected));
     }
     return {};
   }
@@ -42,6 +43,19 @@ class ImportStep final : public Step {
   [[nodiscard]] std::string remark() const override { return remark_; }
 
  private:
+  // Of one inventory a second plan can be made, after an image failed: what the first one has moved is where it
+  // belongs.
+  [[nodiscard]] bool is_still_there(const std::string& name) const {
+    const auto there = context_.root.status(name);
+    return !there || *there;
+  }
+  [[nodiscard]] bool is_to_be_kept(const KnownImage& known) const {
+    return known.place != Place::store && is_still_there(known.name);
+  }
+  [[nodiscard]] bool is_to_be_quarantined(const RejectedImage& rejected) const {
+    return belongs_in_quarantine(rejected) && is_still_there(rejected.name);
+  }
+
   void note(const Result<void>& result) {
     if (!result) remark_ += (remark_.empty() ? "" : "; ") + result.error().message();
   }

@@ -78,7 +78,7 @@ class LoadStep final : public Step {
     const std::string root_hash = context_.image->root_hash_hex();
     const auto good = state.good.find(context_.facts.kernel_release);
     if (good != state.good.end() && good->second.root_hash == root_hash) return {};
-    state.attempt = Attempt{context_.facts.kernel_release, manifest().version, root_hash};
+    state.attempt = Attempt{context_.facts.kernel_release, manifest().version, root_hash, context_.facts.boot_id};
     noted_ = true;
     return context_.state.write(std::move(state));
   }

@@ -50,7 +50,20 @@ class RootStep final : public Step {
  private:
   [[nodiscard]] std::string path(const std::string& name) const { return context_.root.path_of(name); }
 
+  // A provision that was killed may have left its own here.
+  Result<void> clear_aside() {
+    std::vector<std::string> places = {aside_ + "/usr"};
+    for (const char* name : kFromHost) places.push_back(aside_ + "/" + name);
+    places.push_back(aside_);
+    for (const std::string& place : places) {
+      TRY(const auto mounted, context_.kernel.find_mount(path(place)));
+      if (mounted) TRY_VOID(context_.kernel.unmount(path(place)));
+    }
+    return {};
+  }
+
   Result<void> build() {
+    TRY_VOID(clear_aside());
     TRY_VOID(make_folder(aside_));
     // Private: what is unmounted here later must not go away where it was copied to.
     TRY_VOID(mount({"driverext", path(aside_), "tmpfs", "mode=0755,nosuid,private"}));

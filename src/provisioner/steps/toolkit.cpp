@@ -96,12 +96,22 @@ class ToolkitStep final : public Step {
   // A file that people edit: `edit` gives its new text.
   template <class Edit>
   Result<void> add_edited(const std::string& name, const Edit& edit) {
-    TRY(std::optional<std::string> before, context_.root.read_if_there(name, kMaxConfig));
-    Result<std::string> text = edit(before.value_or(""));
-    if (text) return add(name, *std::move(text), std::move(before));
-    if (text.error().reason != Reason::toolkit_config_invalid) return std::move(text).error();
+    Result<std::optional<std::string>> before = context_.root.read_if_there(name, kMaxConfig);
+    if (!before) return leave_alone(name, before.error());
+    Result<std::string> text = edit(before->value_or(""));
+    if (!text && text.error().reason != Reason::toolkit_config_invalid) return std::move(text).error();
+    if (!text) return leave_alone(name, text.error());
+    TRY(const auto link, context_.root.read_link(name));
+    if (link && *before != *text) {
+      return leave_alone(name, make_error(Errc::conflict, Reason::toolkit_config_invalid,
+                                          "it is a link to " + *link + "; add the entry there"));
+    }
+    return add(name, *std::move(text), *std::move(before));
+  }
+
+  Result<void> leave_alone(const std::string& name, const Error& error) {
     remark_ += (remark_.empty() ? "" : "; ") + std::string("/") + name + " was left alone (" +
-               std::string(reason_info(Reason::toolkit_config_invalid).code) + "): " + text.error().message();
+               std::string(reason_info(Reason::toolkit_config_invalid).code) + "): " + error.message();
     return {};
   }
 

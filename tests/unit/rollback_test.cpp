@@ -1,0 +1,358 @@
+// A new image that fails is put aside, and the one before it is used: in the same run, and at the next boot.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "support/fake_gpu_host.hpp"
+#include "support/verdict.hpp"
+
+namespace driverext {
+namespace {
+
+using test::FakeGpuHost;
+using test::gpu_root_hash;
+using test::GpuImageOptions;
+using test::KernelState;
+using test::must;
+
+const GpuImageOptions kOld{.version = "1.0", .created = 100};
+const GpuImageOptions kNew{.version = "2.0", .created = 200};
+
+std::string reason(const Status& status) { return std::string(reason_info(status.reason).code); }
+
+// "2.0 check-failed", one after the other.
+std::string put_aside(const Status& status) {
+  std::string text;
+  for (const Status::PutAside& image : status.put_aside) {
+    text += (text.empty() ? "" : ", ") + image.version + " " + image.reason;
+  }
+  return text;
+}
+
+// What a reboot leaves of a host: var and etc.
+void boot_from(const FakeGpuHost& before, FakeGpuHost& after) {
+  for (const GpuImageOptions& options : {kOld, kNew}) {
+    const std::string folder = std::string(kStore) + "/" + gpu_root_hash(options);
+    if (test::exists(before.path(folder))) after.store_image(options);
+  }
+  if (test::exists(before.path(kStateFile))) after.write(kStateFile, test::read_whole(before.path(kStateFile)));
+}
+
+class Rollback : public ::testing::Test {
+ protected:
+  Rollback() {
+    host_.store_image(kOld);
+    host_.drop_image(kNew);
+  }
+  // The new image failed, the old one runs, all in one run.
+  void expect_rolled_back(const char* why) {
+    const Status status = host_.provision();
+    EXPECT_EQ(reason(status), "provisioned") << status.message;
+    EXPECT_EQ(status.image->version, "1.0");
+    EXPECT_EQ(status.message, "testgpu 1.0 for 6.12.1-test");
+    EXPECT_EQ(put_aside(status), std::string("2.0 ") + why);
+    EXPECT_EQ(host_.version_in_root(), "1.0");
+    EXPECT_EQ(host_.kernel.state().devices.size(), 1U) << test::to_text(host_.kernel.state());
+    const State state = host_.state();
+    EXPECT_EQ(state.good.at(test::kSampleKernel).version, "1.0");
+    EXPECT_EQ(state.failed.at(gpu_root_hash(kNew)).reason, why);
+    EXPECT_EQ(state.failed.at(gpu_root_hash(kNew)).interruptions, 0U);
+    EXPECT_FALSE(state.attempt);
+  }
+  // The new image failed, and the old one was not even begun.
+  void expect_not_rolled_back(const char* why) {
+    const KernelState before = host_.kernel.state();
+    const Status status = host_.provision();
+    EXPECT_EQ(reason(status), why) << status.message;
+    EXPECT_EQ(status.image->version, "2.0");
+    EXPECT_EQ(put_aside(status), "");
+    EXPECT_EQ(host_.kernel.state(), before) << test::to_text(host_.kernel.state());
+    EXPECT_TRUE(host_.state().failed.empty());
+    EXPECT_EQ(host_.version_in_root(), "");
+  }
+  FakeGpuHost host_;
+};
+
+TEST_F(Rollback, NewestImageIsUsedIfItWorks) {
+  const Status status = host_.provision();
+  EXPECT_EQ(status.image->version, "2.0");
+  EXPECT_EQ(put_aside(status), "");
+}
+
+TEST_F(Rollback, ModuleThatTheKernelRefusesIsPutAside) {
+  host_.replace_module(kNew, ENOEXEC);
+  expect_rolled_back("module-load-failed");
+}
+
+TEST_F(Rollback, DriverWithoutItsDevicesIsPutAside) {
+  host_.replace_module(kNew, 0, false);
+  expect_rolled_back("device-missing");
+}
+
+TEST_F(Rollback, FailedCheckIsPutAside) {
+  host_.check_fails_for = "2.0";
+  expect_rolled_back("check-failed");
+}
+
+TEST_F(Rollback, StatusListsTheStepsOfTheImageThatRuns) {
+  host_.check_fails_for = "2.0";
+  EXPECT_EQ(test::steps_text(host_.provision()),
+            "import done, verify done, attach done, load done, devices done, root done, check satisfied, toolkit done, "
+            "commit done");
+  EXPECT_EQ(host_.progress.ended.size(), 7U + 4U + 9U);  // to the check, four undone, and the whole once more
+}
+
+TEST_F(Rollback, WhatWasPutAsideIsNotTriedAtTheNextBoot) {
+  host_.check_fails_for = "2.0";
+  host_.provision();
+  FakeGpuHost next;
+  boot_from(host_, next);
+  const Status status = next.provision();
+  EXPECT_EQ(status.image->version, "1.0") << status.message;
+  EXPECT_EQ(put_aside(status), "2.0 check-failed");
+  EXPECT_EQ(next.state(), host_.state());
+  for (const std::string& call : next.kernel.calls()) {
+    EXPECT_EQ(call.find(gpu_root_hash(kNew)), std::string::npos) << call;
+  }
+}
+
+TEST_F(Rollback, BothFailingEndsInTheReasonOfTheLast) {
+  host_.replace_module(kOld, ENOEXEC);
+  host_.check_fails_for = "2.0";
+  const KernelState before = host_.kernel.state();
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "module-load-failed");
+  EXPECT_EQ(host_.state().failed.size(), 2U);
+  EXPECT_EQ(host_.kernel.state(), before);
+  EXPECT_EQ(status.put_aside.size(), 2U);
+  EXPECT_TRUE(status.kernels_ready.empty());
+}
+
+TEST_F(Rollback, SingleImageThatFailedCleanlyIsTriedAgain) {
+  FakeGpuHost host;
+  host.store_image(kNew);
+  host.check_fails_for = "2.0";
+  EXPECT_EQ(reason(host.provision()), "check-failed");
+  host.check_fails_for = "";
+  const Status status = host.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  EXPECT_EQ(put_aside(status), "");
+  EXPECT_TRUE(host.state().failed.empty());  // it works: forgotten
+}
+
+TEST_F(Rollback, DroppingTheImageAgainClearsItsMark) {
+  host_.check_fails_for = "2.0";
+  host_.provision();
+  FakeGpuHost next;
+  boot_from(host_, next);
+  next.drop_image(kNew);
+  const Status status = next.provision();
+  EXPECT_EQ(status.image->version, "2.0") << status.message;
+  EXPECT_EQ(put_aside(status), "");
+  EXPECT_TRUE(next.state().failed.empty());
+}
+
+TEST_F(Rollback, DroppingTheImageAgainAlsoForgetsItsInterruptions) {
+  FakeGpuHost host;
+  State state;
+  state.failed[gpu_root_hash(kNew)] = {"2.0", "load-interrupted", "it went down", kMaxInterruptions};
+  host.write(kStateFile, format_state(state));
+  host.store_image(kNew);
+  EXPECT_EQ(reason(host.provision()), "put-aside");
+  host.drop_image(kNew);
+  EXPECT_EQ(reason(host.provision()), "provisioned");
+}
+
+// A fault of the host is no fault of the image.
+
+TEST_F(Rollback, PermissionAndMemoryPutNothingAside) {
+  for (const int error : {EPERM, ENOMEM}) {
+    host_.replace_module(kNew, error);
+    expect_not_rolled_back("module-load-failed");
+  }
+}
+
+TEST_F(Rollback, MountConflictPutsNothingAside) {
+  must(host_.root().make_dirs(test::kGpuRoot, 0755));
+  host_.kernel.place_mount(host_.path(test::kGpuRoot));
+  expect_not_rolled_back("mount-conflict");
+}
+
+TEST_F(Rollback, ForeignModulePutsNothingAside) {
+  host_.kernel.place_module("testgpu", "ffff");
+  expect_not_rolled_back("module-conflict");
+}
+
+TEST_F(Rollback, LdconfigThatFailsPutsNothingAside) {
+  host_.programs.fail_run(1);
+  expect_not_rolled_back("root-failed");
+}
+
+// What is untrusted is told, not passed over.
+
+TEST_F(Rollback, CorruptDataNeverFallsThroughToAnOlderImage) {
+  for (const test::Corruption where : {test::Corruption::first_block, test::Corruption::module_block}) {
+    host_.kernel.corrupt(where);
+    expect_not_rolled_back("data-corrupt");
+  }
+}
+
+TEST_F(Rollback, CorruptHashTreeNeverFallsThroughToAnOlderImage) {
+  const std::string& bytes = test::gpu_bytes(kNew);
+  const uint64_t tree = test::partitions_of(bytes)[1].offset + 4096;
+  host_.drop("testgpu-2.0.raw", test::flipped(bytes, tree));
+  expect_not_rolled_back("hash-tree-corrupt");
+}
+
+TEST_F(Rollback, WrongManifestInTheImageNeverFallsThroughToAnOlderImage) {
+  host_.kernel.add_image(gpu_root_hash(kNew), {{std::string(kManifestPath), "{}"}});
+  expect_not_rolled_back("manifest-mismatch");
+}
+
+TEST_F(Rollback, UndoThatFailedStopsTheFallBack) {
+  host_.check_fails_for = "2.0";
+  {
+    FakeGpuHost probe;  // counts the calls up to the failure
+    probe.drop_image(kNew);
+    probe.check_fails_for = "2.0";
+    probe.provision();
+    int calls = 0;
+    for (const std::string& call : probe.kernel.calls()) {
+      ++calls;
+      if (call.starts_with("unload_module")) break;
+    }
+    host_.kernel.fail_call(calls, EBUSY);
+  }
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "check-failed");
+  EXPECT_NE(status.message.find("undoing load failed"), std::string::npos) << status.message;
+  EXPECT_EQ(status.image->version, "2.0");
+  EXPECT_EQ(put_aside(status), "2.0 check-failed");
+  EXPECT_EQ(host_.version_in_root(), "");
+}
+
+// Interruptions: the node went down while an image was loaded for the first time.
+
+class Interrupted : public Rollback {
+ protected:
+  // The state as a crash leaves it.
+  void crash_while_loading(const GpuImageOptions& options, uint64_t earlier = 0) {
+    State state;
+    state.attempt = Attempt{test::kSampleKernel, options.version, gpu_root_hash(options), "the boot before"};
+    if (earlier != 0) {
+      state.failed[gpu_root_hash(options)] = {options.version, "load-interrupted", "it went down", earlier};
+    }
+    next_.write(kStateFile, format_state(state));
+  }
+  FakeGpuHost next_;  // as it comes up again
+};
+
+TEST_F(Interrupted, AttemptIsOnDiskBeforeTheFirstModuleIsLoaded) {
+  const auto usual = host_.programs.answer;
+  std::optional<Attempt> seen;
+  host_.programs.answer = [&](const ProgramRequest& request) {
+    seen = must(parse_state(test::read_whole(host_.path(kStateFile)))).attempt;
+    return usual(request);
+  };
+  host_.provision();
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(*seen, (Attempt{test::kSampleKernel, "2.0", gpu_root_hash(kNew), test::kSampleBoot}));
+  EXPECT_FALSE(host_.state().attempt);  // it went well
+}
+
+TEST_F(Interrupted, ImageThatIsKnownToBeGoodNeedsNoNote) {
+  host_.provision();
+  FakeGpuHost next;
+  boot_from(host_, next);
+  const auto before = test::listing(next.path("var/lib/driverext"));
+  EXPECT_EQ(reason(next.provision()), "provisioned");
+  EXPECT_EQ(test::listing(next.path("var/lib/driverext")), before);
+}
+
+TEST_F(Interrupted, OtherImageIsUsedAfterACrash) {
+  next_.store_image(kOld);
+  next_.store_image(kNew);
+  crash_while_loading(kNew);
+  const Status status = next_.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  EXPECT_EQ(status.image->version, "1.0");
+  EXPECT_EQ(put_aside(status), "2.0 load-interrupted");
+  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 1U);
+  EXPECT_FALSE(next_.state().attempt);
+}
+
+TEST_F(Interrupted, InterruptionsAreCounted) {
+  next_.store_image(kOld);
+  next_.store_image(kNew);
+  crash_while_loading(kNew, 1);
+  next_.provision();
+  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 2U);
+}
+
+TEST_F(Interrupted, AloneItIsTriedTwiceMore) {
+  for (const uint64_t earlier : {0U, 1U}) {
+    FakeGpuHost host;
+    host.store_image(kNew);
+    State state;
+    state.attempt = Attempt{test::kSampleKernel, "2.0", gpu_root_hash(kNew), "the boot before"};
+    if (earlier != 0) state.failed[gpu_root_hash(kNew)] = {"2.0", "load-interrupted", "x", earlier};
+    host.write(kStateFile, format_state(state));
+    EXPECT_EQ(reason(host.provision()), "provisioned") << earlier;
+  }
+}
+
+TEST_F(Interrupted, ThreeTimesAndItIsNotTriedEvenAlone) {
+  next_.store_image(kNew);
+  crash_while_loading(kNew, 2);
+  const Status status = next_.provision();
+  EXPECT_EQ(reason(status), "put-aside");
+  EXPECT_EQ(put_aside(status), "2.0 load-interrupted");
+  EXPECT_EQ(next_.kernel.side_effects(), 0);
+  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 3U);
+  EXPECT_FALSE(status.image);
+  EXPECT_EQ(reason(next_.provision()), "put-aside");  // and no attempt is counted that was none
+  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 3U);
+}
+
+TEST_F(Interrupted, CleanFailureKeepsTheCount) {
+  next_.store_image(kNew);
+  crash_while_loading(kNew, 1);
+  next_.check_fails_for = "2.0";
+  EXPECT_EQ(reason(next_.provision()), "check-failed");
+  const FailedImage failed = next_.state().failed.at(gpu_root_hash(kNew));
+  EXPECT_EQ(failed.interruptions, 2U);
+  EXPECT_EQ(failed.reason, "check-failed");
+}
+
+TEST_F(Interrupted, ImageThatWorksAfterAllIsForgiven) {
+  next_.store_image(kNew);
+  crash_while_loading(kNew, 1);
+  EXPECT_EQ(reason(next_.provision()), "provisioned");
+  EXPECT_TRUE(next_.state().failed.empty());
+  EXPECT_EQ(next_.state().good.at(test::kSampleKernel).version, "2.0");
+}
+
+// The service was killed, the node stayed up: modules and mounts are as the first run left them.
+TEST_F(Interrupted, ServiceThatWasKilledDoesNotSetTheRunningDriverAside) {
+  host_.provision();
+  State state = host_.state();
+  state.good.clear();
+  state.attempt = Attempt{test::kSampleKernel, "2.0", gpu_root_hash(kNew), test::kSampleBoot};
+  host_.write(kStateFile, format_state(state));
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  EXPECT_EQ(status.image->version, "2.0");
+}
+
+TEST_F(Interrupted, DescribingThePlanCountsNothing) {
+  next_.store_image(kOld);
+  next_.store_image(kNew);
+  crash_while_loading(kNew);
+  const std::string before = test::read_whole(next_.path(kStateFile));
+  const std::string text = must(describe_plan(next_.host())).text;
+  EXPECT_NE(text.find("load: testgpu 1.0"), std::string::npos) << text;
+  EXPECT_EQ(test::read_whole(next_.path(kStateFile)), before);
+}
+
+}  // namespace
+}  // namespace driverext
