@@ -32,7 +32,9 @@ Result<UniqueFd> take_lock(const Dir& root) {
   TRY_VOID(root.make_dirs("run/driverext", 0755));
   TRY_VOID(root.make_dirs(kLockFolder, 0700));
   TRY(UniqueFd fd, root.open_file(kLockFolder, O_RDONLY | O_DIRECTORY));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, "an image is being fetched or built already");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    return make_error(Errc::transient, Reason::fetching, "an image is being fetched or built already");
+  }
   return fd;
 }
 
@@ -92,13 +94,14 @@ class Acquirer {
     AcquireResult result{Acquired::present, known.image.manifest().version, known.image.root_hash_hex()};
     if (known.place == Place::store) return result;
     TRY_VOID(move_to_store(host_.root, known.name, known.image, Origin::local));
+    if (known.place == Place::quarantine) TRY_VOID(host_.root.remove_file(quarantine_note_name(known.name)));
     result.how = Acquired::imported;
     return result;
   }
 
   Result<AcquireResult> fetch() {
     request_.progress(Reason::fetching, "asking " + config_.channel_url + " for " + what());
-    const ChannelAccess access{fetcher_, config_.channel_url, trust_->publishers, host_.now};
+    const ChannelAccess access{fetcher_, config_.channel_url, trust_->publishers, host_.now, config_.channel_name};
     ChannelWish wish;
     wish.driver = config_.driver;
     wish.kernel_release = facts_.kernel_release;
@@ -109,6 +112,12 @@ class Acquirer {
     for (const std::string& line : remarks) request_.remark(line);
     if (!check) return std::move(check).error();
     const std::string version = check->offer.version;
+    const auto failed = state_.state().failed.find(check->offer.image.root_hash);
+    if (failed != state_.state().failed.end()) {
+      return make_error(Errc::incompatible, Reason::put_aside,
+                        config_.driver + " " + version + " is what the channel has, and it has failed on this node (" +
+                            failed->second.message + ")");
+    }
     const auto told = [&](uint64_t done, uint64_t total) {
       request_.progress(Reason::fetching, config_.driver + " " + version + ": " + human_size(done) + " of " +
                                               human_size(total) + " from " + config_.channel_url);
@@ -149,11 +158,12 @@ class Acquirer {
     compile.progress = told;
     Result<void> compiled = compile_modules(host_.programs, compile);
     keep_log();
-    if (!compiled && compiled.error().code == Errc::transient) compiled.error().reason = Reason::building;
-    if (!compiled) return compiled.error();
-
-    told("packing and signing");
-    Result<AcquireResult> result = pack(manifest, work, builder_path);
+    if (compiled) told("packing and signing");
+    Result<AcquireResult> result = compiled ? pack(manifest, work, builder_path) : std::move(compiled).error();
+    // Whatever the interruption made fail: it is no outcome.
+    if (!result && cancellation.has_come()) {
+      result = make_error(Errc::transient, Reason::building, "the build was interrupted; it begins anew");
+    }
     TRY_VOID(attached_builder.detach().with_context("builder"));
     TRY_VOID(attached_source.detach().with_context("source"));
     return result;
@@ -169,7 +179,10 @@ class Acquirer {
     input.manifest.os_id = env_value(os_release.value_or(""), "ID");
     input.manifest.os_version_id = env_value(os_release.value_or(""), "VERSION_ID");
     input.modules = work + kCompiledModules;
-    const std::string file = std::string(kBuildFolder) + "/built.raw";
+    // A folder of its own: the container sees nothing else of the host.
+    const std::string folder = std::string(kBuildFolder) + "/pack";
+    TRY_VOID(host_.root.make_dirs(folder, 0700));
+    const std::string file = folder + "/built.raw";
     input.output = host_.root.path_of(file);
     TRY(BuildRequest request, collect_image(input).with_context("what was built"));
     if (request.manifest.kernel_release != facts_.kernel_release) {
@@ -180,7 +193,9 @@ class Acquirer {
     request.key = &key;
     std::error_code error;
     // Immutable hosts have no mksquashfs; a builder image can bring one.
-    if (fs::exists(fs::path(builder) / kBuilderPacker, error)) request.run_in = container_command(builder, work);
+    if (fs::exists(fs::path(builder) / kBuilderPacker, error)) {
+      request.run_in = container_command(builder, host_.root.path_of(folder));
+    }
     TRY_VOID(build_image(request).with_context("what was built"));
     TRY(const Trust trust, load_trust(host_.root));
     TRY(UniqueFd fd, host_.root.open_no_follow(file, O_RDONLY));
@@ -211,21 +226,29 @@ class Acquirer {
     ~Attached() { (void)detach(); }
 
     Result<void> attach() {
+      attached_ = true;
       TRY(const Probe verified, verify_->probe());
       if (verified == Probe::needed) TRY_VOID(verify_->apply());
       TRY(const Probe attached, attach_->probe());
-      if (attached == Probe::satisfied) return {};
-      opened_ = true;
-      return attach_->apply();
+      return attached == Probe::satisfied ? Result<void>() : attach_->apply();
     }
-    // What was attached before stays so.
-    Result<void> detach() { return std::exchange(opened_, false) ? attach_->undo() : Result<void>(); }
+    // Also what an acquisition that was killed had attached: nobody else uses sources and builders.
+    Result<void> detach() {
+      if (!std::exchange(attached_, false)) return {};
+      TRY_VOID(attach_->undo());
+      const std::string mount = mount_name(*context_.image);
+      TRY(const auto mounted, context_.kernel.find_mount(context_.root.path_of(mount)));
+      if (mounted) TRY_VOID(context_.kernel.unmount(context_.root.path_of(mount)));
+      TRY(const auto device, context_.kernel.find_verity(verity_name(*context_.image)));
+      if (device) TRY_VOID(context_.kernel.close_verity(verity_name(*context_.image)));
+      return context_.root.remove_dir(mount);
+    }
 
    private:
     StepContext context_;
     std::unique_ptr<Step> verify_;
     std::unique_ptr<Step> attach_;
-    bool opened_ = false;
+    bool attached_ = false;
   };
 
   const Host& host_;

@@ -108,9 +108,9 @@ int acquire(const Host& host, const std::string& kernel_release) {
   const std::string message = acquired.error().message();
   log_reason(reason, message, {{FieldName::kernel_release, kernel_release}});
   teller.tell(reason, message);
-  // Interrupted: there is no outcome, it begins anew at the next start. The same answer as the last time is no news.
-  const bool is_news =
-      reason != Reason::building && (!before || before->reason != reason || before->message != message);
+  // Interrupted, or another one is at it: there is no outcome. The same answer as the last time is no news.
+  const bool has_outcome = reason != Reason::building && reason != Reason::fetching;
+  const bool is_news = has_outcome && (!before || before->reason != reason);
   if (is_news) run_pipeline_again(host.programs);
   return static_cast<int>(reason_info(reason).exit_code);
 }

@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxLog = size_t{8} << 20;
+constexpr size_t kMaxLine = 4096;
 // Hours: it is off the critical path, and small machines are slow. A build that hangs must end all the same.
 constexpr unsigned kTimeoutSec = 3 * 3600;
 // Each parallel compiler may need this much memory.
@@ -33,7 +34,7 @@ class LineReader {
     if (log_.size() < kMaxLog) log_ += piece;
     for (const char c : piece) {
       if (c != '\n') {
-        line_ += c;
+        if (line_.size() < kMaxLine) line_ += c;
         continue;
       }
       if (line_.starts_with("  ")) tell();
@@ -60,6 +61,13 @@ Result<void> prepare(const CompileRequest& request) {
   std::error_code error;
   fs::copy(request.source, request.work + "/source", fs::copy_options::recursive | fs::copy_options::copy_symlinks,
            error);
+  // What comes out must have been built here.
+  std::vector<fs::path> built_elsewhere;
+  for (fs::recursive_directory_iterator it(request.work + "/source", error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() == ".ko") built_elsewhere.push_back(it->path());
+  }
+  for (const fs::path& module : built_elsewhere) fs::remove(module, error);
   if (!error) fs::create_directory(request.work + kCompiledModules, error);
   if (error) return os_failure(error.value(), "cannot copy the source to " + request.work);
   return {};
@@ -86,8 +94,9 @@ Result<void> collect(const CompileRequest& request) {
 }  // namespace
 
 std::vector<std::string> container_command(const std::string& builder, const std::string& shared) {
-  return {"systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2", "--console=pipe",
-          "--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--no-new-privileges=yes",
+  return {"systemd-nspawn", "--quiet", "--register=no", "--machine=driverext-" + std::to_string(::getpid()),
+          "--keep-unit", "--as-pid2", "--console=pipe", "--private-network", "--resolv-conf=off", "--timezone=off",
+          "--link-journal=no", "--no-new-privileges=yes",
           // Compilers need none of root's powers.
           "--drop-capability=all",
           "--read-only",  // it stays as it was signed
@@ -111,7 +120,7 @@ std::string first_compiler_error(const std::string& log) {
 Result<void> compile_modules(Programs& programs, const CompileRequest& request) {
   TRY_VOID(prepare(request));
   const std::string tree = request.work + "/source";
-  std::vector<std::string> argv = container_command(request.builder, request.work);
+  std::vector<std::string> argv = container_command(request.builder, tree);
   // The kernel release was checked to be a plain name; the path is ours.
   argv.insert(argv.end(), {"/bin/sh", "-ec",
                            "make -j\"$1\" -C \"/usr/lib/modules/$2/build\" M=\"$3\" KCFLAGS=-g0 modules; find \"$3\" "
@@ -125,7 +134,6 @@ Result<void> compile_modules(Programs& programs, const CompileRequest& request) 
                                                  .cancel_fd = request.cancel_fd,
                                                  .on_output = [&](std::string_view piece) { reader.take(piece); }});
   std::ofstream(request.work + kCompileLog) << reader.log();
-  if (!made && made.error().code == Errc::transient) return made.error();
   if (!made) {
     const std::string said = first_compiler_error(reader.log());
     return make_error(Errc::invalid_input, Reason::build_failed, said.empty() ? made.error().message() : said);

@@ -60,7 +60,7 @@ class ImageFetch {
         part_(name_ + std::string(kPartSuffix)) {}
 
   Result<FetchedImage> run() {
-    TRY_VOID(remove_other_parts());
+    TRY_VOID(remove_others());
     TRY(const std::optional<struct stat> finished, root_.status(name_));
     // Fetched before, but never moved to the store. It is read again, like any file that was out of sight.
     if (finished) TRY_VOID(root_.replace(name_, part_));
@@ -76,11 +76,11 @@ class ImageFetch {
   }
 
  private:
-  Result<void> remove_other_parts() const {
+  Result<void> remove_others() const {
     TRY(const std::vector<std::string> names, root_.list(kFetchFolder));
     for (const std::string& leaf : names) {
       const std::string name = std::string(kFetchFolder) + "/" + leaf;
-      if (leaf.ends_with(kPartSuffix) && name != part_) TRY_VOID(root_.remove_file(name));
+      if (name != part_ && name != name_) TRY_VOID(root_.remove_file(name));
     }
     return {};
   }

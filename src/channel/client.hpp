@@ -52,8 +52,8 @@ struct FetchedImage {
 };
 
 /// Downloads the image that was offered, or goes on with an earlier download, then verifies it and compares it with
-/// what the index says of it. What does not match is removed, with Errc::untrusted. Other downloads that were cut off
-/// are removed too. Data blocks are covered by the file's digest; the kernel checks them again as they are read.
+/// what the index says of it. What does not match is removed, with Errc::untrusted. Other files in the
+/// folder are removed too. Data blocks are covered by the file's digest; the kernel checks them again as they are read.
 Result<FetchedImage> fetch_image(const Dir& root, const ChannelAccess& access, const Offer& offer,
                                  const DownloadProgress& progress);
 

@@ -16,8 +16,8 @@ struct HttpLimits {
   long slow_seconds = 30;             ///< ... for so long: the transfer is given up
 };
 
-/// http and https only, also after redirects, and never from https back to http. Standard proxy variables count, no
-/// other environment or file does. Not for several threads at a time.
+/// http and https only, also after redirects, and never from an https address to http. Standard proxy variables count,
+/// no other environment or file does. Not for several threads at a time.
 class HttpFetcher final : public Fetcher {
  public:
   explicit HttpFetcher(HttpLimits limits = {});

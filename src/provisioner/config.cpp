@@ -7,8 +7,9 @@ namespace driverext {
 namespace {
 
 Result<void> read_channel(const toml::table& table, const std::string& file, Config& config) {
-  TRY_VOID(only_keys(table, {"url"}, file));
+  TRY_VOID(only_keys(table, {"url", "name"}, file));
   TRY(config.channel_url, toml_string(table, "url", file));
+  TRY(config.channel_name, toml_optional_string(table, "name", file));
   if (!config.channel_url.starts_with("http://") && !config.channel_url.starts_with("https://")) {
     return config_error(file, table.source(), "the channel's url is not http:// or https://");
   }

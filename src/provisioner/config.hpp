@@ -14,10 +14,11 @@ namespace driverext {
 constexpr std::string_view kConfigFile = "etc/driverext/driverext.toml";
 
 struct Config {
-  std::string driver;                               ///< [driver] name
-  std::string channel_url;                          ///< [channel] url; empty: there is none
-  bool build = true;                                ///< [build] enabled: build if source and builder are in the store
-  bool merge = false;                               ///< [host] merge: the extension's programs on the host's PATH
+  std::string driver;        ///< [driver] name
+  std::string channel_url;   ///< [channel] url; empty: there is none
+  std::string channel_name;  ///< [channel] name: what its index must call itself; empty: anything
+  bool build = true;         ///< [build] enabled: build if source and builder are in the store
+  bool merge = false;        ///< [host] merge: the extension's programs on the host's PATH
   std::optional<std::vector<std::string>> toolkit;  ///< [toolkit] configure; absent: whatever is installed
 };
 

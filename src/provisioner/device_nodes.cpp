@@ -96,7 +96,7 @@ class Reporter {
       nodes_.push_back(std::move(reported));
     }
     if (index != 0 || defined.optional) return {};
-    return make_error(Errc::not_found, Reason::device_missing,
+    return make_error(Errc::incompatible, Reason::device_missing,
                       "the driver is loaded, but /" + defined.each + " shows no device that it could drive");
   }
 

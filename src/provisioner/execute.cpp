@@ -31,7 +31,8 @@ std::unique_ptr<Step> make_step(StepKind kind, const StepContext& context) {
   return nullptr;
 }
 
-Result<StepOutcome> run(Step& step) {
+Result<StepOutcome> run(Step& step, const StepContext& context) {
+  if (is_readable(context.cancel_fd)) return make_error(Errc::transient, "the provision was told to stop");
   TRY(const Probe found, step.probe());
   if (found == Probe::satisfied) return StepOutcome::satisfied;
   TRY_VOID(step.apply());
@@ -67,7 +68,7 @@ Execution execute(const Plan& plan, const StepContext& context, Progress& progre
     progress.step_begins(planned);
     steps.push_back(make_step(planned.kind, context));
     StepReport report{planned.kind, StepOutcome::failed, planned.why, monotonic_usec(), 0};
-    Result<StepOutcome> outcome = run(*steps.back());
+    Result<StepOutcome> outcome = run(*steps.back(), context);
     report.duration_usec = monotonic_usec() - report.started_usec;
     if (outcome) {
       report.outcome = *outcome;

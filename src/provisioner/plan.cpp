@@ -17,6 +17,8 @@ const FailedImage* failure_of(const State& state, const KnownImage& known) {
 }
 
 bool better(const KnownImage& a, const KnownImage& b) {
+  // What a publisher made comes before what the node had to make itself: their times cannot be compared.
+  if ((a.origin == Origin::built) != (b.origin == Origin::built)) return b.origin == Origin::built;
   const Manifest& left = a.image.manifest();
   const Manifest& right = b.image.manifest();
   if (left.created != right.created) return left.created > right.created;
@@ -69,16 +71,24 @@ Error nothing_fits(const PlanInput& input) {
   return make_error(Errc::incompatible, Reason::no_image_for_kernel, running + "; the store holds: " + list);
 }
 
-// The rungs below the store. What is untrusted, or was put aside, opens none of them.
+// The rungs below the store. What was refused right now, or put aside, opens none of them: that is to be heard. What
+// was refused earlier and lies in store or quarantine is no reason to go without a driver for ever; it stays in the
+// list.
 void climb_down(const PlanInput& input, Plan& plan) {
   const Reason reason = reason_of(*plan.problem);
-  if (reason != Reason::no_image && reason != Reason::no_image_for_kernel) return;
   const Config& config = input.config;
+  // The channel may have a newer one by now.
+  if (reason == Reason::put_aside) plan.acquire = !config.channel_url.empty();
+  const std::vector<RejectedImage>& rejected = input.inventory.rejected;
+  const bool refused_now = std::any_of(rejected.begin(), rejected.end(),
+                                       [](const RejectedImage& file) { return file.place == Place::inbox; });
+  const bool only_absent = reason == Reason::no_image || reason == Reason::no_image_for_kernel;
+  if (refused_now || (!only_absent && rejected.empty()) || reason == Reason::put_aside) return;
   const bool can_build = find_build_input(input.facts, config, input.inventory).has_value();
   const std::string what = config.driver + " for " + input.facts.kernel_release;
   plan.acquire = can_build || !config.channel_url.empty();
   if (!plan.acquire) {
-    if (lacks_builder(input.facts, config, input.inventory)) {
+    if (only_absent && lacks_builder(input.facts, config, input.inventory)) {
       plan.problem = make_error(Errc::not_found, Reason::builder_missing,
                                 "the source of " + what + " is here, but no builder image has headers of this kernel");
     }
@@ -177,10 +187,17 @@ Plan make_plan(const PlanInput& input) {
   Plan plan;
   plan.steps.push_back({StepKind::import, "files in the inbox go to the store, refused ones to quarantine"});
   const std::vector<KnownImage>& images = input.inventory.images;
+  const auto is_known_good = [&](const KnownImage& known) {
+    const auto good = input.state.good.find(input.facts.kernel_release);
+    return good != input.state.good.end() && good->second.root_hash == known.image.root_hash_hex();
+  };
   const auto comes_before = [&](const KnownImage& a, const KnownImage& b) {
     const bool a_failed = failure_of(input.state, a) != nullptr;
     const bool b_failed = failure_of(input.state, b) != nullptr;
-    return a_failed == b_failed ? better(a, b) : b_failed;
+    if (a_failed != b_failed) return b_failed;
+    // After a failure no further experiment, if there is one that is known to be good.
+    if (!input.tried.empty() && is_known_good(a) != is_known_good(b)) return is_known_good(a);
+    return better(a, b);
   };
   for (size_t i = 0; i < images.size(); ++i) {
     if (!fits(input.facts, input.config, images[i].image.manifest())) continue;
@@ -191,6 +208,7 @@ Plan make_plan(const PlanInput& input) {
   }
   if (plan.image) {
     add_steps(input, images[*plan.image], plan);
+    plan.acquire = !input.config.channel_url.empty() && failure_of(input.state, images[*plan.image]) != nullptr;
   } else {
     plan.problem = nothing_fits(input);
     climb_down(input, plan);

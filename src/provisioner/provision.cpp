@@ -1,5 +1,7 @@
 #include "provisioner/provision.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <set>
 #include <utility>
@@ -59,13 +61,20 @@ State remembered(const StateFile& file, const Facts& facts, const Inventory& inv
   return state;
 }
 
+// What finit_module(2) says of the host: no memory, no permission, no key, no hardware, interrupted.
+bool is_fault_of_host(int os_error) {
+  constexpr std::array kErrors = {ENOMEM, EPERM, EAGAIN, EINTR, ENOKEY, EKEYREJECTED, ENODEV};
+  return std::find(kErrors.begin(), kErrors.end(), os_error) != kErrors.end();
+}
+
 // Whether another image might do better. Not so what is wrong with the host, and what is untrusted is told, not passed
 // over.
 bool is_fault_of_image(const Error& error) {
   switch (reason_of(error)) {
     case Reason::module_load_failed:
-      return error.os_error != ENOMEM && error.os_error != EPERM;
+      return !is_fault_of_host(error.os_error);
     case Reason::device_missing:
+      return error.code != Errc::incompatible;  // there is no such hardware here
     case Reason::check_failed:
     case Reason::dependency_missing:
       return true;
@@ -154,6 +163,7 @@ class Provision {
   std::optional<Error> try_plan(const Plan& plan) {
     StepContext context{host_.root,    host_.kernel,      host_.host_modules, host_.programs, found_.facts,
                         found_.config, found_.definition, found_.inventory,   state_};
+    context.cancel_fd = host_.cancel_fd;
     status_.image.reset();
     if (plan.image) {
       const KnownImage& known = found_.inventory.images[*plan.image];
@@ -188,7 +198,9 @@ class Provision {
   }
 
   void request_acquisition(const Plan& plan) {
-    if (plan.acquire) {
+    // An image that failed is a reason to look for a newer one.
+    const bool may_be_mended = plan.acquire || (!tried_.empty() && !found_.config.channel_url.empty());
+    if (may_be_mended && status_.reason != Reason::provisioned) {
       (void)host_.root.write_if_changed(kAcquireWanted, "", 0644);
     } else {
       (void)host_.root.remove_file(kAcquireWanted);
@@ -214,6 +226,7 @@ Status provision(const Host& host, Progress& progress) {
     Provision(host, *found, progress, status).run();
   } else {
     conclude(status, found.error());
+    (void)host.root.remove_file(kAcquireWanted);
   }
   status.duration_usec = monotonic_usec() - status.started_usec;
   return status;

@@ -17,7 +17,8 @@ struct Host {
   Kernel& kernel;
   HostModules& host_modules;
   Programs& programs;
-  int64_t now = 0;  ///< seconds since 1970
+  int64_t now = 0;     ///< seconds since 1970
+  int cancel_fd = -1;  ///< readable: stop before the next step, and undo what was done
 };
 
 /// Runs the pipeline. Never fails as such: every outcome is a Status. An image that fails is put aside, and the next

@@ -14,6 +14,7 @@
 #include "log/journal.hpp"
 #include "log/notify.hpp"
 #include "provisioner/provision.hpp"
+#include "sys/cancellation.hpp"
 
 namespace driverext {
 namespace {
@@ -135,7 +136,7 @@ int provision_main(int argc, char** argv) {
   const std::unique_ptr<HostModules> host_modules =
       open_host_modules(root->path_of("usr/lib/modules/" + (facts ? facts->kernel_release : "")));
   const std::unique_ptr<Programs> programs = make_real_programs();
-  const Host host{*root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr))};
+  Host host{*root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr))};
 
   if (dry_run) {
     const Result<PlanText> plan = describe_plan(host);
@@ -154,6 +155,9 @@ int provision_main(int argc, char** argv) {
   }
   // So that there is one to put images into. If it cannot be made, what follows will say so.
   (void)root->make_dirs(kInbox, 0755);
+  // Stopped half-way, it takes back what it did: an image that was only interrupted is none that failed.
+  const Result<Cancellation> cancellation = Cancellation::catch_signals();
+  if (cancellation) host.cancel_fd = cancellation->fd();
   notify_status("looking at the host and its images");
   Announcer announcer;
   const Status status = provision(host, announcer);
@@ -162,8 +166,8 @@ int provision_main(int argc, char** argv) {
     log_message(Priority::warning, "the status file was not written: " + written.error().message());
   }
   const ReasonInfo& info = reason_info(status.reason);
-  // The boot goes on while an image is being fetched or built: the unit is up, and says what it waits for.
-  const bool pending = info.outcome == Outcome::fetching || info.outcome == Outcome::building;
+  // The boot goes on while an image is being fetched, built or waited for: the unit is up, and says what it waits for.
+  const bool pending = info.exit_code == ExitCode::try_again;
   if (info.outcome == Outcome::provisioned || pending) {
     notify_ready(unit_status(status));
   } else {

@@ -90,7 +90,7 @@ StateFile StateFile::read(const Dir& root) {
   Result<std::optional<std::string>> text = root.read_if_there(kStateFile, kMaxStateSize);
   // Larger than any that is written here: damaged, as one that cannot be parsed.
   if (!text && text.error().code == Errc::invalid_input) {
-    file.is_damaged_ = true;
+    file.is_stale_ = true;
     return file;
   }
   if (!text) {
@@ -103,21 +103,23 @@ StateFile StateFile::read(const Dir& root) {
     file.state_ = *std::move(state);
   } else {
     file.is_newer_ = state.error().code == Errc::unsupported;
-    file.is_damaged_ = !file.is_newer_;
+    file.is_stale_ = !file.is_newer_;
   }
   return file;
 }
 
 Result<void> StateFile::write(State state) {
+  if (is_newer_ || (state == state_ && !is_stale_)) return {};
+  // Known from here on, also if the disk does not take it; then the next write tries again.
+  state_ = std::move(state);
+  is_stale_ = true;
   if (unreadable_) return *unreadable_;
-  if (is_newer_ || (state == state_ && !is_damaged_)) return {};
-  if (state == State()) {
+  if (state_ == State()) {
     TRY_VOID(root_->remove_file(kStateFile));
   } else {
-    TRY_VOID(root_->write_atomic(kStateFile, format_state(state), 0644));
+    TRY_VOID(root_->write_atomic(kStateFile, format_state(state_), 0644));
   }
-  state_ = std::move(state);
-  is_damaged_ = false;
+  is_stale_ = false;
   return {};
 }
 

@@ -67,7 +67,7 @@ class StateFile {
   const Dir* root_;
   State state_;
   bool is_newer_ = false;
-  bool is_damaged_ = false;
+  bool is_stale_ = false;  // the file says something else
   std::optional<Error> unreadable_;
 };
 

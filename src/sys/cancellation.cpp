@@ -11,6 +11,8 @@
 namespace driverext {
 namespace {
 
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+
 std::atomic<int> told = -1;
 
 // Only what is safe in a signal handler. It is not inherited by programs that are run.
@@ -32,22 +34,24 @@ Result<Cancellation> Cancellation::catch_signals() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  ::sigaction(SIGINT, &action, &made.before_int_);
-  ::sigaction(SIGTERM, &action, &made.before_term_);
+  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &made.before_[i]);
   made.caught_ = true;
   return made;
 }
 
+bool Cancellation::has_come() const {
+  uint64_t count = 0;
+  const ssize_t n = ::read(event_.get(), &count, sizeof(count));
+  if (n < 0) return false;
+  return ::write(event_.get(), &count, sizeof(count)) >= 0;  // it stays readable
+}
+
 Cancellation::Cancellation(Cancellation&& other) noexcept
-    : event_(std::move(other.event_)),
-      caught_(std::exchange(other.caught_, false)),
-      before_int_(other.before_int_),
-      before_term_(other.before_term_) {}
+    : event_(std::move(other.event_)), caught_(std::exchange(other.caught_, false)), before_(other.before_) {}
 
 Cancellation::~Cancellation() {
   if (!caught_) return;
-  ::sigaction(SIGINT, &before_int_, nullptr);
-  ::sigaction(SIGTERM, &before_term_, nullptr);
+  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
   told = -1;
 }
 

@@ -1,6 +1,8 @@
-// Cancellation: SIGINT and SIGTERM as something to wait for, so that long work can be undone before the program ends.
+// Cancellation: the signals that end a program (INT, TERM, HUP, PIPE) as something to wait for, so that long work can
+// be undone before the program ends.
 #pragma once
 
+#include <array>
 #include <csignal>
 
 #include "base/result.hpp"
@@ -20,14 +22,14 @@ class Cancellation {
 
   /// Readable once a signal has come.
   [[nodiscard]] int fd() const { return event_.get(); }
+  [[nodiscard]] bool has_come() const;
 
  private:
   explicit Cancellation(UniqueFd event) : event_(std::move(event)) {}
 
   UniqueFd event_;
   bool caught_ = false;
-  struct sigaction before_int_ {};
-  struct sigaction before_term_ {};
+  std::array<struct sigaction, 4> before_{};
 };
 
 }  // namespace driverext

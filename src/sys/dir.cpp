@@ -120,6 +120,12 @@ Result<void> Dir::write_atomic(std::string_view name, std::string_view content, 
   UniqueFd fd(::openat(parent.fd.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd) return os_failure(errno, "cannot create a file beside " + path_of(name));
   Undo remove([&] { ::unlinkat(parent.fd.get(), temporary.c_str(), 0); });
+  // Of a file that is replaced the owner stays: people give theirs to groups.
+  struct stat before {};
+  if (::fstatat(parent.fd.get(), parent.leaf.c_str(), &before, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(before.st_mode) &&
+      ::geteuid() == 0 && ::fchown(fd.get(), before.st_uid, before.st_gid) != 0) {
+    return os_failure(errno, "cannot set owner of " + path_of(name));
+  }
   if (::fchmod(fd.get(), mode) != 0) return os_failure(errno, "cannot set mode of " + path_of(name));
   TRY_VOID(write_exactly(fd.get(), as_bytes(content), 0, path_of(name)));
   if (::fsync(fd.get()) != 0) return os_failure(errno, "cannot sync " + path_of(name));

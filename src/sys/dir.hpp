@@ -41,7 +41,8 @@ class Dir {
   [[nodiscard]] Result<std::string> read_file(std::string_view name, size_t max_size) const;
   /// As read_file; an absent file is nothing.
   [[nodiscard]] Result<std::optional<std::string>> read_if_there(std::string_view name, size_t max_size) const;
-  /// Temporary file, fsync, rename, fsync of the directory. Parents are made (0755).
+  /// Temporary file, fsync, rename, fsync of the directory. Parents are made (0755). The owner of a file that is
+  /// replaced stays, if this process may give files away.
   [[nodiscard]] Result<void> write_atomic(std::string_view name, std::string_view content, mode_t mode) const;
   /// As write_atomic, but a file that already has this content is not touched.
   [[nodiscard]] Result<Written> write_if_changed(std::string_view name, std::string_view content, mode_t mode) const;

@@ -24,6 +24,7 @@ namespace {
 
 constexpr size_t kTail = 400;
 constexpr size_t kKept = 65536;
+constexpr auto kGrace = std::chrono::seconds(5);
 
 using Clock = std::chrono::steady_clock;
 
@@ -38,6 +39,7 @@ enum class Waited { ended, out_of_time, cancelled };
 
 // Until `fd` has something to say.
 Waited wait_for(int fd, int cancel_fd, const std::optional<Clock::time_point>& deadline) {
+  if (deadline && Clock::now() >= *deadline) return Waited::out_of_time;  // it may never stop talking
   std::array<pollfd, 2> waited = {{{fd, POLLIN, 0}, {cancel_fd, POLLIN, 0}}};
   int ready = 0;
   do ready = ::poll(waited.data(), waited.size(), left_until(deadline));
@@ -58,8 +60,7 @@ Waited read_output(int fd, const ProgramRequest& request, const std::optional<Cl
     if (n <= 0) return Waited::ended;
     const std::string_view piece(buffer.data(), static_cast<size_t>(n));
     output.append(piece);
-    if (!request.on_output) continue;
-    request.on_output(piece);
+    if (request.on_output) request.on_output(piece);
     if (output.size() > 2 * kKept) output.erase(0, output.size() - kKept);
   }
 }
@@ -70,6 +71,13 @@ Waited wait_for_end(pid_t child, int cancel_fd, const std::optional<Clock::time_
   // Not ::pidfd_open: glibc 2.36 declares it without C linkage.
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   return process ? wait_for(process.get(), cancel_fd, deadline) : Waited::ended;
+}
+
+// Politely first: a container's manager has mounts of its own to take away. The child is still to be waited for.
+void end_group(pid_t child) {
+  ::kill(-child, SIGTERM);
+  (void)wait_for_end(child, -1, Clock::now() + kGrace);
+  ::kill(-child, SIGKILL);
 }
 
 }  // namespace
@@ -127,7 +135,7 @@ Result<std::string> run_program(const ProgramRequest& request) {
   std::string output;
   Waited waited = read_output(read_end.get(), request, deadline, output);
   if (waited == Waited::ended) waited = wait_for_end(child, request.cancel_fd, deadline);
-  if (waited != Waited::ended) ::kill(-child, SIGKILL);
+  if (waited != Waited::ended) end_group(child);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return os_failure(errno, "cannot wait for " + argv.front());
@@ -144,6 +152,11 @@ Result<std::string> run_program(const ProgramRequest& request) {
                                       (WIFEXITED(status) ? " exited with status " + std::to_string(WEXITSTATUS(status))
                                                          : " was ended by signal " + std::to_string(WTERMSIG(status))) +
                                       (tail.empty() ? "" : ": " + tail));
+}
+
+bool is_readable(int fd) {
+  pollfd waited{fd, POLLIN, 0};
+  return ::poll(&waited, 1, 0) > 0;
 }
 
 }  // namespace driverext

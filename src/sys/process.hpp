@@ -14,9 +14,9 @@ struct ProgramRequest {
   std::vector<std::string> argv;  ///< argv[0] is looked up in PATH, inside `root` if there is one
   std::vector<std::string> added_environment = {};
   std::string root = {};     ///< absolute path to chroot(2) into; empty: none
-  unsigned timeout_sec = 0;  ///< after that it and its children are killed, Errc::transient; 0: never
+  unsigned timeout_sec = 0;  ///< after that it and its children are ended, Errc::transient; 0: never
   int cancel_fd = -1;        ///< readable: the same happens at once; -1: there is none
-  /// Told of standard output and error as they come. Without it all of it is returned; with it, the end.
+  /// Told of standard output and error as they come. What is returned is the end of it, 64 KiB at least.
   std::function<void(std::string_view)> on_output = {};
 };
 
@@ -27,5 +27,8 @@ inline Result<std::string> run_program(const std::vector<std::string>& argv,
                                        const std::vector<std::string>& added_environment = {}) {
   return run_program(ProgramRequest{.argv = argv, .added_environment = added_environment});
 }
+
+/// Whether there is something to read from a descriptor now; -1 never has.
+bool is_readable(int fd);
 
 }  // namespace driverext

@@ -98,7 +98,7 @@ TEST_F(Compile, ContainerHasNoNetworkNoPowersAndItsRootStaysAsItWasSigned) {
   const std::vector<std::string>& argv = programs_.requests.at(0).argv;
   for (const std::string& option :
        {std::string("--private-network"), std::string("--drop-capability=all"), std::string("--no-new-privileges=yes"),
-        std::string("--read-only"), "--directory=" + scratch_ / "builder", "--bind=" + scratch_ / "work"}) {
+        std::string("--read-only"), "--directory=" + scratch_ / "builder", "--bind=" + scratch_ / "work/source"}) {
     EXPECT_NE(std::find(argv.begin(), argv.end(), option), argv.end()) << option;
   }
   EXPECT_EQ(argv.front(), "systemd-nspawn");

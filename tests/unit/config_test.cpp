@@ -100,7 +100,7 @@ TEST(Config, BadValuesOfEveryTableNameFileAndLine) {
       {"[channel]\n", 3, "\"url\" is missing"},
       {"[channel]\nurl = 1\n", 4, "not a string"},
       {"[channel]\nurl = \"ftp://x\"\n", 3, "http"},
-      {"[channel]\nurl = \"http://x\"\nname = \"y\"\n", 5, "\"name\""},
+      {"[channel]\nurl = \"http://x\"\nnames = \"y\"\n", 5, "\"names\""},
       {"[build]\nenabled = \"yes\"\n", 4, "neither true nor false"},
       {"[build]\nenable = true\n", 4, "\"enable\""},
       {"[host]\nmerge = 1\n", 4, "neither true nor false"},

@@ -198,7 +198,7 @@ TEST_F(ReportedNodes, NameThatIsNoneYetIsLeftOut) {
 
 TEST_F(ReportedNodes, DriverThatShowsNoDeviceDrivesNothing) {
   definition_.nodes[1].each = "proc/driver/gpu/none";
-  EXPECT_EQ(outcome(), "not_found/device-missing");
+  EXPECT_EQ(outcome(), "incompatible/device-missing");
   definition_.nodes[1].optional = true;
   EXPECT_EQ(nodes(), "dev/gpuctl 195:255 666 0:0");
 }

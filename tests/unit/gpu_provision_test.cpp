@@ -167,6 +167,7 @@ TEST_F(GpuProvision, SpecificationShowsThisVersionsLibrariesTheirLinksAndTheName
   const std::string root = "/" + std::string(test::kGpuRoot);
   EXPECT_EQ(mounts, (std::map<std::string, std::string>{
                         {"/usr/bin/tool", root + "/usr/bin/tool"},
+                        {folder + "libtest.so", root + folder + "libtest.so.1.0"},
                         {folder + "libtest.so.1", root + folder + "libtest.so.1.0"},
                         {folder + "libtest.so.1.0", root + folder + "libtest.so.1.0"},
                     }));

@@ -18,9 +18,11 @@ class CheckStep final : public Step {
         {.argv = definition.check,
          .added_environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
          .root = context_.root.path_of(definition.root->path),
-         .timeout_sec = kTimeoutSec});
+         .timeout_sec = kTimeoutSec,
+         .cancel_fd = context_.cancel_fd});
     if (checked) return Probe::satisfied;
-    checked.error().reason = Reason::check_failed;
+    // Stopped: nothing was found out about the driver.
+    if (!is_readable(context_.cancel_fd)) checked.error().reason = Reason::check_failed;
     return std::move(checked).error();
   }
   Result<void> apply() override { return {}; }

@@ -32,6 +32,7 @@ struct StepContext {
   const Inventory& inventory;
   StateFile& state;
   const VerifiedImage* image = nullptr;  ///< the chosen one; none in a plan without
+  int cancel_fd = -1;                    ///< readable: no further step, and no longer wait for a program
 };
 
 class Step {

@@ -152,15 +152,14 @@ class ToolkitStep final : public Step {
     return add(toolkit_.cdi_file, std::move(text), std::move(before));
   }
 
-  // What matches a pattern, and the links beside it that lead to it: programs ask for a library by its soname. Below
-  // the same names in the container, where its own loader looks: no hook has to run when a container starts.
+  // What matches a pattern, and the links beside it that lead to it: programs ask for a library by its soname. They
+  // have the same names in the container as here, and no hook has to run when one starts; so its loader must look where
+  // this image keeps its libraries.
   Result<void> add_mounts(const std::string& folder, const std::vector<std::string>& patterns, CdiSpec& spec) {
     const std::string inside = mount_name(*context_.image) + "/" + folder;
     TRY(const std::vector<std::string> names, context_.root.list(inside));
     for (const std::string& name : names) {
-      std::string target = name;
-      TRY(const std::optional<std::string> link, context_.root.read_link(inside + "/" + name));
-      if (link) target = link->substr(link->rfind('/') + 1);
+      TRY(const std::string target, end_of_links(inside, name));
       const bool matches = std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
         return ::fnmatch(for_this_version(pattern).c_str(), target.c_str(), FNM_PERIOD) == 0;
       });
@@ -169,6 +168,17 @@ class ToolkitStep final : public Step {
           {"/" + context_.definition.root->path + "/" + folder + "/" + target, "/" + folder + "/" + name});
     }
     return {};
+  }
+
+  // libx.so → libx.so.1 → libx.so.1.2.3, all in one folder.
+  Result<std::string> end_of_links(const std::string& folder, std::string name) {
+    constexpr int kMaxLinks = 8;
+    for (int i = 0; i < kMaxLinks; ++i) {
+      TRY(const std::optional<std::string> link, context_.root.read_link(folder + "/" + name));
+      if (!link) break;
+      name = link->substr(link->rfind('/') + 1);
+    }
+    return name;
   }
 
   [[nodiscard]] std::string for_this_version(std::string pattern) const {

@@ -27,10 +27,14 @@ class Publisher:
         self.copy("channel", "channel-waiting")
         self.channel("rollout", "--percent=100", loopback)
 
+        # Still well-formed, and with the serial number that the node has seen: only the signature tells.
         altered = self.copy("channel", "channel-altered") / "index.cms"
-        index = bytearray(altered.read_bytes())
-        index[index.index(b'"percent":') + len(b'"percent":')] ^= 0x01
-        altered.write_bytes(index)
+        altered.write_bytes(altered.read_bytes().replace(b'"release": "1.0.0"', b'"release": "1.0.1"'))
+        assert altered.read_bytes() != (loopback / "index.cms").read_bytes()
+
+        other = self.out / "channel-of-another-name"
+        self.channel("init", "--name=abandoned", other)
+        self.channel("publish", "--release=9.0.0", other, self.out / "v4l2loopback.raw")
 
         stranger = self.out / "channel-by-stranger"
         self.channel("init", "--name=stable", stranger, key="stranger")
