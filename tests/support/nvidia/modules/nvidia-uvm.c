@@ -27,7 +27,7 @@ static int __init uvm_init(void)
 	}
 #ifdef NVIDIA_STANDIN_SLOW_INIT
 	pr_info("nvidia-uvm: slow init\n");
-	if (schedule_timeout_killable(60 * HZ))
+	if (schedule_timeout_killable(240 * HZ))
 		return -EINTR;
 #endif
 	error = alloc_chrdev_region(&region, 0, MINORS, "nvidia-uvm");
