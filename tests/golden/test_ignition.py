@@ -1,4 +1,4 @@
-"""butane/first-boot.bu and ignition/first-boot.ign say the same, and what they copy is what they copy."""
+"""Each file in butane/ and its rendered form in ignition/ say the same, and what they copy is what they copy."""
 import json
 import subprocess
 import unittest
@@ -28,10 +28,15 @@ class FirstBoot(unittest.TestCase):
             with self.subTest(source.name):
                 self.assertEqual(rendered(source), json.loads((REPO / "ignition" / f"{source.stem}.ign").read_text()))
 
-    def test_its_unit_is_the_one_in_units(self):
-        unit = next(u for u in self.ignition["systemd"]["units"] if u["name"] == "driverext.service")
-        self.assertEqual(unit["contents"], (REPO / "units/driverext.service").read_text())
-        self.assertTrue(unit["enabled"])
+    def test_units_are_copies_of_those_in_units(self):
+        for file in sorted((REPO / "ignition").glob("*.ign")):
+            units = {u["name"]: u for u in json.loads(file.read_text())["systemd"]["units"]}
+            with self.subTest(file.name):
+                self.assertTrue(units["driverext.service"]["enabled"])
+                # An image that is placed needs nobody to get one.
+                self.assertEqual("driverext-acquire.service" in units, file.name != "first-boot.ign")
+                for name, unit in units.items():
+                    self.assertEqual(unit["contents"], (REPO / "units" / name).read_text())
 
     def test_it_places_agent_image_anchor_and_configuration(self):
         for path in ("/etc/extensions/driverext.raw", "/var/lib/driverext/inbox/v4l2loopback.raw",

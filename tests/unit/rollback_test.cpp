@@ -96,9 +96,10 @@ TEST_F(Rollback, FailedCheckIsPutAside) {
 
 TEST_F(Rollback, StatusListsTheStepsOfTheImageThatRuns) {
   host_.check_fails_for = "2.0";
-  EXPECT_EQ(test::steps_text(host_.provision()),
-            "import satisfied, verify done, attach done, load done, devices done, root done, check satisfied, toolkit done, "
-            "commit done");
+  EXPECT_EQ(
+      test::steps_text(host_.provision()),
+      "import satisfied, verify done, attach done, load done, devices done, root done, check satisfied, toolkit done, "
+      "commit done");
   EXPECT_EQ(host_.progress.ended.size(), 7U + 4U + 9U);  // to the check, four undone, and the whole once more
 }
 
