@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -54,7 +55,9 @@ class Acquirer {
       // Somebody may be at work there: no reason to go on as if nothing had been said.
       if (failure->code == Errc::untrusted) return *std::move(failure);
     }
-    if (const auto input = find_build_input(facts_, config_, inventory_)) {
+    const auto input = find_build_input(facts_, config_, inventory_);
+    // Building what failed once more would only give it another root hash.
+    if (input && !has_failed_here(inventory_.images[input->source].image.manifest().version)) {
       if (failure) request_.remark("the channel gave nothing: " + failure->message());
       return build(inventory_.images[input->source], inventory_.images[input->builder]);
     }
@@ -88,6 +91,15 @@ class Acquirer {
     if (!plan.image) return nullptr;
     const KnownImage& known = inventory_.images[*plan.image];
     return state_.state().failed.contains(known.image.root_hash_hex()) ? nullptr : &known;
+  }
+
+  [[nodiscard]] bool has_failed_here(const std::string& version) const {
+    return std::any_of(inventory_.images.begin(), inventory_.images.end(), [&](const KnownImage& known) {
+      const Manifest& manifest = known.image.manifest();
+      return manifest.is_loadable() && manifest.driver == config_.driver &&
+             manifest.kernel_release == facts_.kernel_release && manifest.version == version &&
+             state_.state().failed.contains(known.image.root_hash_hex());
+    });
   }
 
   Result<AcquireResult> keep(const KnownImage& known) {
@@ -164,8 +176,9 @@ class Acquirer {
     if (!result && cancellation.has_come()) {
       result = make_error(Errc::transient, Reason::building, "the build was interrupted; it begins anew");
     }
-    TRY_VOID(attached_builder.detach().with_context("builder"));
-    TRY_VOID(attached_source.detach().with_context("source"));
+    for (Attached* attached : {&attached_builder, &attached_source}) {
+      if (const Result<void> gone = attached->detach(); !gone) request_.remark(gone.error().message());
+    }
     return result;
   }
 
@@ -226,10 +239,10 @@ class Acquirer {
     ~Attached() { (void)detach(); }
 
     Result<void> attach() {
-      attached_ = true;
       TRY(const Probe verified, verify_->probe());
       if (verified == Probe::needed) TRY_VOID(verify_->apply());
-      TRY(const Probe attached, attach_->probe());
+      TRY(const Probe attached, attach_->probe());  // something else that is in the way stays there
+      attached_ = true;
       return attached == Probe::satisfied ? Result<void>() : attach_->apply();
     }
     // Also what an acquisition that was killed had attached: nobody else uses sources and builders.

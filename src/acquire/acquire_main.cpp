@@ -102,7 +102,9 @@ int acquire(const Host& host, const std::string& kernel_release) {
                  {FieldName::kernel_release, kernel_release}});
     teller.tell(Reason::provisioned, text);
     run_pipeline_again(host.programs);
-    return 0;
+    // It was put aside: perhaps there is a newer one later.
+    const auto still_wanted = host.root.status(kAcquireWanted);
+    return still_wanted && *still_wanted ? static_cast<int>(ExitCode::try_again) : 0;
   }
   const Reason reason = reason_of(acquired.error());
   const std::string message = acquired.error().message();
@@ -112,6 +114,7 @@ int acquire(const Host& host, const std::string& kernel_release) {
   const bool has_outcome = reason != Reason::building && reason != Reason::fetching;
   const bool is_news = has_outcome && (!before || before->reason != reason);
   if (is_news) run_pipeline_again(host.programs);
+  if (reason == Reason::put_aside) return static_cast<int>(ExitCode::try_again);
   return static_cast<int>(reason_info(reason).exit_code);
 }
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -57,36 +59,42 @@ class LineReader {
   int steps_ = 0;
 };
 
-Result<void> prepare(const CompileRequest& request) {
+Result<std::vector<fs::path>> modules_in(const std::string& tree) {
+  std::vector<fs::path> modules;
   std::error_code error;
-  fs::copy(request.source, request.work + "/source", fs::copy_options::recursive | fs::copy_options::copy_symlinks,
-           error);
-  // What comes out must have been built here.
-  std::vector<fs::path> built_elsewhere;
-  for (fs::recursive_directory_iterator it(request.work + "/source", error), end; !error && it != end;
-       it.increment(error)) {
-    if (it->path().extension() == ".ko") built_elsewhere.push_back(it->path());
+  for (fs::recursive_directory_iterator it(tree, error), end; !error && it != end; it.increment(error)) {
+    const bool is_file = fs::is_regular_file(it->symlink_status(error));
+    if (!error && is_file && it->path().extension() == ".ko") modules.push_back(it->path());
   }
-  for (const fs::path& module : built_elsewhere) fs::remove(module, error);
-  if (!error) fs::create_directory(request.work + kCompiledModules, error);
-  if (error) return os_failure(error.value(), "cannot copy the source to " + request.work);
+  if (error) return os_failure(error.value(), "cannot list " + tree);
+  return modules;
+}
+
+Result<void> prepare(const CompileRequest& request) {
+  const std::string source = request.work + "/source";
+  std::error_code error;
+  fs::copy(request.source, source, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
+  if (error) return os_failure(error.value(), "cannot copy the source to " + source);
+  // What comes out must have been built here.
+  TRY(const std::vector<fs::path> built_elsewhere, modules_in(source));
+  for (const fs::path& module : built_elsewhere) {
+    if (!fs::remove(module, error)) return os_failure(error.value(), "cannot remove " + module.string());
+  }
+  if (!fs::create_directory(request.work + kCompiledModules, error)) {
+    return os_failure(error ? error.value() : EEXIST, "cannot make a directory in " + request.work);
+  }
   return {};
 }
 
 // Wherever in the tree Kbuild left them.
 Result<void> collect(const CompileRequest& request) {
-  std::error_code error;
-  std::vector<fs::path> modules;
-  for (fs::recursive_directory_iterator it(request.work + "/source", error), end; !error && it != end;
-       it.increment(error)) {
-    const bool is_module = it->path().extension() == ".ko" && fs::is_regular_file(it->symlink_status(error));
-    if (is_module) modules.push_back(it->path());
-  }
+  TRY(const std::vector<fs::path> modules, modules_in(request.work + "/source"));
   const fs::path target = request.work + kCompiledModules;
   for (const fs::path& module : modules) {
-    if (!error) fs::rename(module, target / module.filename(), error);
+    std::error_code error;
+    fs::rename(module, target / module.filename(), error);
+    if (error) return os_failure(error.value(), "cannot collect " + module.string());
   }
-  if (error) return os_failure(error.value(), "cannot collect the modules in " + request.work);
   if (!modules.empty()) return {};
   return make_error(Errc::invalid_input, Reason::build_failed, "the build ended well, but made no kernel module");
 }

@@ -106,7 +106,9 @@ void print_table(const OrderedJson& status, const std::optional<Acquisition>& ac
   line("Image", text(status, "image"));
   line("Origin", origin_text(text(status, "origin")));
   if (outcome != "provisioned") {
-    line("Why", text(status, "message"));
+    // What the last attempt said is newer than what the pipeline was told.
+    const bool is_same = acquisition && reason_info(acquisition->reason).code == reason && !acquisition->in_progress();
+    line("Why", is_same ? printable(acquisition->message) : text(status, "message"));
     if (acquisition && acquisition->in_progress()) line("Progress", printable(acquisition->message));
     line("What to do", text(status, "advice"));
   }

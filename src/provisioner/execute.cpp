@@ -33,10 +33,18 @@ std::unique_ptr<Step> make_step(StepKind kind, const StepContext& context) {
 
 Result<StepOutcome> run(Step& step, const StepContext& context) {
   if (is_readable(context.cancel_fd)) return make_error(Errc::transient, "the provision was told to stop");
-  TRY(const Probe found, step.probe());
-  if (found == Probe::satisfied) return StepOutcome::satisfied;
-  TRY_VOID(step.apply());
-  return StepOutcome::done;
+  const auto probe_and_apply = [&]() -> Result<StepOutcome> {
+    TRY(const Probe found, step.probe());
+    if (found == Probe::satisfied) return StepOutcome::satisfied;
+    TRY_VOID(step.apply());
+    return StepOutcome::done;
+  };
+  Result<StepOutcome> outcome = probe_and_apply();
+  // systemd stops the programs that a step runs too: their end says nothing of the step.
+  if (!outcome && outcome.error().code != Errc::untrusted && is_readable(context.cancel_fd)) {
+    return make_error(Errc::transient, "the provision was told to stop");
+  }
+  return outcome;
 }
 
 }  // namespace

@@ -71,9 +71,9 @@ Error nothing_fits(const PlanInput& input) {
   return make_error(Errc::incompatible, Reason::no_image_for_kernel, running + "; the store holds: " + list);
 }
 
-// The rungs below the store. What was refused right now, or put aside, opens none of them: that is to be heard. What
-// was refused earlier and lies in store or quarantine is no reason to go without a driver for ever; it stays in the
-// list.
+// The rungs below the store. A file that is refused in inbox or store opens none of them: that is to be heard. What
+// lies in quarantine was heard of, and is no reason to go without a driver for ever; it stays in the list of refused
+// files.
 void climb_down(const PlanInput& input, Plan& plan) {
   const Reason reason = reason_of(*plan.problem);
   const Config& config = input.config;
@@ -81,7 +81,7 @@ void climb_down(const PlanInput& input, Plan& plan) {
   if (reason == Reason::put_aside) plan.acquire = !config.channel_url.empty();
   const std::vector<RejectedImage>& rejected = input.inventory.rejected;
   const bool refused_now = std::any_of(rejected.begin(), rejected.end(),
-                                       [](const RejectedImage& file) { return file.place == Place::inbox; });
+                                       [](const RejectedImage& file) { return file.place != Place::quarantine; });
   const bool only_absent = reason == Reason::no_image || reason == Reason::no_image_for_kernel;
   if (refused_now || (!only_absent && rejected.empty()) || reason == Reason::put_aside) return;
   const bool can_build = find_build_input(input.facts, config, input.inventory).has_value();

@@ -1,7 +1,5 @@
 #include "provisioner/provision.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <set>
 #include <utility>
@@ -61,25 +59,41 @@ State remembered(const StateFile& file, const Facts& facts, const Inventory& inv
   return state;
 }
 
-// What finit_module(2) says of the host: no memory, no permission, no key, no hardware, interrupted.
-bool is_fault_of_host(int os_error) {
-  constexpr std::array kErrors = {ENOMEM, EPERM, EAGAIN, EINTR, ENOKEY, EKEYREJECTED, ENODEV};
-  return std::find(kErrors.begin(), kErrors.end(), os_error) != kErrors.end();
+// Whose fault a failure is. What is untrusted is nobody's of these: it is told, not passed over.
+enum class Blame {
+  host,     ///< no image would do better
+  unclear,  ///< hardware that is not there, a key that is not enrolled: another image may do better, but this one is
+            ///< fine
+  image,    ///< it is put aside
+};
+
+Blame blame_of_errno(int os_error) {
+  switch (os_error) {
+    case ENOMEM:
+    case EPERM:
+    case EAGAIN:
+    case EINTR:
+      return Blame::host;
+    case ENODEV:
+    case ENOKEY:
+    case EKEYREJECTED:
+      return Blame::unclear;
+    default:
+      return Blame::image;
+  }
 }
 
-// Whether another image might do better. Not so what is wrong with the host, and what is untrusted is told, not passed
-// over.
-bool is_fault_of_image(const Error& error) {
+Blame blame_for(const Error& error) {
   switch (reason_of(error)) {
     case Reason::module_load_failed:
-      return !is_fault_of_host(error.os_error);
-    case Reason::device_missing:
-      return error.code != Errc::incompatible;  // there is no such hardware here
-    case Reason::check_failed:
     case Reason::dependency_missing:
-      return true;
+      return blame_of_errno(error.os_error);
+    case Reason::device_missing:
+      return error.code == Errc::incompatible ? Blame::unclear : Blame::image;
+    case Reason::check_failed:
+      return Blame::image;
     default:
-      return false;
+      return Blame::host;
   }
 }
 
@@ -185,13 +199,20 @@ class Provision {
 
   // True if another image may be tried.
   bool put_aside(const Plan& plan, const Error& failure) {
-    if (!plan.image || !is_fault_of_image(failure)) return false;
+    const Blame blame = blame_for(failure);
+    if (!plan.image || blame == Blame::host) return false;
     const VerifiedImage& image = found_.inventory.images[*plan.image].image;
-    tried_.insert(image.root_hash_hex());
+    const std::string root_hash = image.root_hash_hex();
+    const std::string code(reason_info(reason_of(failure)).code);
+    tried_.insert(root_hash);
+    if (blame == Blame::unclear) {
+      status_.put_aside.push_back({image.manifest().version, root_hash, code, failure.message()});
+      return !left_behind_;
+    }
     State state = state_.state();
-    FailedImage& failed = state.failed[image.root_hash_hex()];
+    FailedImage& failed = state.failed[root_hash];
     failed.version = image.manifest().version;
-    failed.reason = reason_info(reason_of(failure)).code;
+    failed.reason = code;
     failed.message = failure.message();
     (void)state_.write(std::move(state));
     return !left_behind_;

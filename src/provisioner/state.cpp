@@ -101,6 +101,7 @@ StateFile StateFile::read(const Dir& root) {
   Result<State> state = parse_state(**text);
   if (state) {
     file.state_ = *std::move(state);
+    file.on_disk_ = file.state_;
   } else {
     file.is_newer_ = state.error().code == Errc::unsupported;
     file.is_stale_ = !file.is_newer_;
@@ -109,16 +110,16 @@ StateFile StateFile::read(const Dir& root) {
 }
 
 Result<void> StateFile::write(State state) {
-  if (is_newer_ || (state == state_ && !is_stale_)) return {};
   // Known from here on, also if the disk does not take it; then the next write tries again.
   state_ = std::move(state);
-  is_stale_ = true;
   if (unreadable_) return *unreadable_;
+  if (is_newer_ || (state_ == on_disk_ && !is_stale_)) return {};
   if (state_ == State()) {
     TRY_VOID(root_->remove_file(kStateFile));
   } else {
     TRY_VOID(root_->write_atomic(kStateFile, format_state(state_), 0644));
   }
+  on_disk_ = state_;
   is_stale_ = false;
   return {};
 }

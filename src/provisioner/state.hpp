@@ -67,7 +67,8 @@ class StateFile {
   const Dir* root_;
   State state_;
   bool is_newer_ = false;
-  bool is_stale_ = false;  // the file says something else
+  State on_disk_;
+  bool is_stale_ = false;  // damaged: what is on disk is nothing
   std::optional<Error> unreadable_;
 };
 

@@ -37,7 +37,7 @@ struct Status {
     bool quarantined = false;
   };
   std::vector<Rejected> rejected;
-  /// Images for this kernel that failed on this node; not chosen while there is another.
+  /// Images for this kernel that failed on this node, at some time or just now; not chosen while there is another.
   struct PutAside {
     std::string version;
     std::string root_hash;

@@ -34,7 +34,11 @@ Result<Cancellation> Cancellation::catch_signals() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &made.before_[i]);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    ::sigaction(kSignals[i], &action, &made.before_[i]);
+    // Under nohup, or as a service (SIGPIPE): somebody does not want it to count.
+    if (made.before_[i].sa_handler == SIG_IGN) ::sigaction(kSignals[i], &made.before_[i], nullptr);
+  }
   made.caught_ = true;
   return made;
 }

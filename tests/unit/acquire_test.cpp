@@ -46,6 +46,11 @@ struct Situation {
     host_.write(std::string(kStore) + "/" + hash + "/" + options.driver + ".raw", bytes);
     host_.know_image(bytes, options);
   }
+  void note_failed(const std::string& bytes, const std::string& version) {
+    State state;
+    state.failed[test::signature_of(bytes)["rootHash"]] = {version, "check-failed", "x", 0};
+    host_.write(kStateFile, format_state(state));
+  }
   void store_build_input() {
     store(sample_source());
     store(sample_builder());
@@ -314,12 +319,19 @@ TEST_F(Acquire, EveryKernelCallThatFailsLeavesNothingBehind) {
 }
 
 TEST_F(Acquire, FailedImageIsWorthLookingFurther) {
+  const SampleOptions old = {.version = "0.9"};
+  store(old);
+  store_build_input();
+  note_failed(test::kept_bytes(old), "0.9");
+  EXPECT_EQ(must(acquire()).how, Acquired::built);
+}
+
+// It would have another root hash, and nobody would know that it failed.
+TEST_F(Acquire, WhatFailedIsNotBuiltOnceMore) {
   store({});
   store_build_input();
-  State state;
-  state.failed[test::signature_of(sample_bytes())["rootHash"]] = {"1.0", "check-failed", "x", 0};
-  host_.write(kStateFile, format_state(state));
-  EXPECT_EQ(must(acquire()).how, Acquired::built);
+  note_failed(sample_bytes(), "1.0");
+  EXPECT_EQ(verdict(acquire()), "not_found/no-image-for-kernel");
 }
 
 TEST_F(Acquire, OneAtATime) {

@@ -177,6 +177,7 @@ class ToolkitStep final : public Step {
       TRY(const std::optional<std::string> link, context_.root.read_link(folder + "/" + name));
       if (!link) break;
       name = link->substr(link->rfind('/') + 1);
+      if (name.empty() || name == "." || name == "..") break;  // a folder
     }
     return name;
   }
