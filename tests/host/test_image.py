@@ -98,7 +98,9 @@ class ImageCommands(unittest.TestCase):
         self.tmp = Path(tempfile.mkdtemp(prefix="driverext-host-"))
         self.addCleanup(shutil.rmtree, self.tmp)
         self.modules = next(ARTIFACTS.glob("modules-*"))
-        self.manifest = ARTIFACTS / "manifest.json"
+        self.manifest = self.tmp / "manifest.json"
+        self.manifest.write_text(json.dumps({"driver": "v4l2loopback", "version": "0.15.0", "license": "GPL-2.0-or-later",
+                                             "os": {"id": "flatcar", "versionId": "4459.1.0"}}))
         self.key = ["--key", ARTIFACTS / "publisher.key", "--certificate", ARTIFACTS / "publisher.crt"]
 
     def build(self, output: Path, *options, **more) -> subprocess.CompletedProcess:
@@ -130,10 +132,10 @@ class ImageCommands(unittest.TestCase):
         done = run(DRIVEREXT, "image", "build", "--modules", self.modules, "--manifest", bad, self.tmp / "x.raw", check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"../x", done.stderr)
-        self.assertEqual([p.name for p in self.tmp.iterdir()], ["bad.json"])
+        self.assertEqual(sorted(p.name for p in self.tmp.iterdir()), ["bad.json", "manifest.json"])
         done = self.build(self.tmp / "x.raw", check=False, env=os.environ | {"PATH": "/nowhere"})
         self.assertIn(b"mksquashfs", done.stderr)
-        self.assertEqual([p.name for p in self.tmp.iterdir()], ["bad.json"])
+        self.assertEqual(sorted(p.name for p in self.tmp.iterdir()), ["bad.json", "manifest.json"])
 
     def test_modules_for_two_kernels_do_not_go_into_one_image(self):
         mixed = self.tmp / "mixed"
@@ -161,4 +163,4 @@ class ImageCommands(unittest.TestCase):
         (self.tmp / "bad.raw").write_bytes(before)
         self.assertEqual(run(DRIVEREXT, "image", "sign", *self.key, self.tmp / "bad.raw", check=False).returncode, 65)
         self.assertEqual((self.tmp / "bad.raw").read_bytes(), before)
-        self.assertEqual([p.name for p in self.tmp.iterdir()], ["bad.raw"])
+        self.assertEqual(sorted(p.name for p in self.tmp.iterdir()), ["bad.raw", "manifest.json"])
