@@ -1,10 +1,8 @@
 #include "acquire/acquire.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -28,16 +26,6 @@ constexpr const char* kBuildLog = "var/lib/driverext/build.log";
 constexpr const char* kLockFolder = "run/driverext/acquire-lock";
 constexpr size_t kMaxLog = size_t{16} << 20;
 constexpr size_t kMaxOsRelease = 65536;
-
-Result<UniqueFd> take_lock(const Dir& root) {
-  TRY_VOID(root.make_dirs("run/driverext", 0755));
-  TRY_VOID(root.make_dirs(kLockFolder, 0700));
-  TRY(UniqueFd fd, root.open_file(kLockFolder, O_RDONLY | O_DIRECTORY));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return make_error(Errc::transient, Reason::fetching, "an image is being fetched or built already");
-  }
-  return fd;
-}
 
 class Acquirer {
  public:
@@ -279,7 +267,9 @@ class Acquirer {
 
 Result<AcquireResult> acquire_image(const Host& host, Fetcher& fetcher, const AcquireRequest& request) {
   TRY_VOID(check_name("kernel release", request.kernel_release));
-  TRY(const UniqueFd lock, take_lock(host.root));
+  Result<UniqueFd> lock = host.root.lock_folder(kLockFolder, "an image is being fetched or built already");
+  if (!lock && lock.error().code == Errc::transient) lock.error().reason = Reason::fetching;
+  if (!lock) return std::move(lock).error();
   return Acquirer(host, fetcher, request).run();
 }
 

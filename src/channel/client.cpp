@@ -1,7 +1,6 @@
 #include "channel/client.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -16,13 +15,9 @@ constexpr std::string_view kPartSuffix = ".part";
 
 Error mismatch(const std::string& what) { return make_error(Errc::untrusted, Reason::manifest_mismatch, what); }
 
-// One process at a time remembers and fetches. Held until the descriptor is closed.
+// One process at a time remembers and fetches.
 Result<UniqueFd> lock_fetching(const Dir& root) {
-  TRY_VOID(root.make_dirs("var/lib/driverext", 0755));
-  TRY_VOID(root.make_dirs(kFetchFolder, 0700));
-  TRY(UniqueFd fd, root.open_file(kFetchFolder, O_RDONLY | O_DIRECTORY));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, "another process reads the channel");
-  return fd;
+  return root.lock_folder(kFetchFolder, "another process reads the channel");
 }
 
 // The image is what the index promised.

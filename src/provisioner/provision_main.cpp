@@ -1,11 +1,8 @@
 // The boot service's edge: options in; journal, sd_notify, status file and exit code out.
-#include <fcntl.h>
 #include <getopt.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <ctime>
 
@@ -32,6 +29,8 @@ constexpr const char* kHelp =
     "Exit codes: 0 provisioned, 1 a step failed, 2 usage, 65 untrusted, 69 no image for this kernel,\n"
     "75 an image is being fetched or built or another provision is running, 77 not root, 78 bad configuration.\n"
     "The result is kept for: driverext status\n";
+
+constexpr std::string_view kLockFolder = "run/driverext/lock";
 
 int exit_with(ExitCode code) { return static_cast<int>(code); }
 
@@ -73,16 +72,6 @@ std::string unit_status(const Status& status) {
   if (info.outcome == Outcome::provisioned) return "provisioned: " + status.message;
   return std::string(outcome_name(info.outcome)) + " (" + std::string(info.code) + "): " + status.message + ". " +
          std::string(info.advice);
-}
-
-Result<UniqueFd> take_lock(const Dir& root) {
-  // A directory: of a file made for the purpose, two provisions that start together would each lock their own. And one
-  // that only root may open: whoever can open it can lock it.
-  TRY_VOID(root.make_dirs("run/driverext", 0755));
-  TRY_VOID(root.make_dirs("run/driverext/lock", 0700));
-  TRY(UniqueFd fd, root.open_file("run/driverext/lock", O_RDONLY | O_DIRECTORY));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, "another provision is running");
-  return fd;
 }
 
 }  // namespace
@@ -148,7 +137,7 @@ int provision_main(int argc, char** argv) {
     return exit_with(reason_info(plan->outcome).exit_code);
   }
 
-  const Result<UniqueFd> lock = take_lock(*root);
+  const Result<UniqueFd> lock = root->lock_folder(kLockFolder, "another provision is running");
   if (!lock) {
     std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
     return exit_with(lock.error().code == Errc::transient ? ExitCode::try_again : ExitCode::failed);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -233,6 +234,17 @@ Result<std::optional<std::string>> Dir::read_link(std::string_view name) const {
   if (n < 0 && (errno == ENOENT || errno == EINVAL)) return std::optional<std::string>();
   if (n < 0) return os_failure(errno, "cannot read link " + path_of(name));
   return std::optional(std::string(target.data(), static_cast<size_t>(n)));
+}
+
+Result<UniqueFd> Dir::lock_folder(std::string_view name, std::string_view busy) const {
+  const std::string plain = relative(name);
+  if (const size_t slash = plain.rfind('/'); slash != std::string::npos) {
+    TRY_VOID(make_dirs(plain.substr(0, slash), 0755));
+  }
+  TRY_VOID(make_dirs(plain, 0700));
+  TRY(UniqueFd fd, open_file(plain, O_RDONLY | O_DIRECTORY));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, std::string(busy));
+  return fd;
 }
 
 Result<void> Dir::move(std::string_view from, std::string_view to, unsigned flags) const {

@@ -56,6 +56,10 @@ class Dir {
   [[nodiscard]] Result<void> make_link(std::string_view target, std::string_view name) const;
   /// What a symbolic link says; nothing if there is none of that name.
   [[nodiscard]] Result<std::optional<std::string>> read_link(std::string_view name) const;
+  /// An exclusive lock on a folder of its own, made if it is not there, that only root may open: whoever can open it
+  /// can lock it, and of a file made for the purpose two that start together would each lock their own. Held until the
+  /// descriptor is closed. Errors: Errc::transient, with the words of `busy`, if somebody else has it.
+  [[nodiscard]] Result<UniqueFd> lock_folder(std::string_view name, std::string_view busy) const;
   /// Refuses to replace what is at `to`.
   [[nodiscard]] Result<void> rename(std::string_view from, std::string_view to) const;
   /// Takes the place of what is at `to`, in one go: if it fails, both are as they were.
