@@ -155,7 +155,9 @@ Result<BuildRequest> collect_image(const PackInput& input) {
   Manifest& manifest = request.manifest;
   manifest.driver = input.manifest.driver;
   manifest.version = input.manifest.version;
+  manifest.flavor = input.manifest.flavor;
   manifest.kind = input.kind;
+  if (input.kind == Kind::modules) manifest.userland = input.manifest.userland;
   manifest.os_id = input.manifest.os_id;
   manifest.os_version_id = input.manifest.os_version_id;
   manifest.license = input.manifest.license;
@@ -168,6 +170,7 @@ Result<BuildRequest> collect_image(const PackInput& input) {
   switch (input.kind) {
     case Kind::modules:
       break;
+    case Kind::userland:
     case Kind::complete:
       request.trees.push_back({input.tree, ""});
       break;

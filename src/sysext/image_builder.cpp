@@ -105,7 +105,7 @@ Result<void> write_tree(const fs::path& tree, const BuildRequest& request) {
     if (!error) fs::permissions(target, fs::perms(0644), error);
     if (error) return os_failure(error.value(), "cannot copy " + file.source);
   }
-  if (manifest.is_loadable()) TRY_VOID(check_extension_tree(tree));
+  if (manifest.is_merged()) TRY_VOID(check_extension_tree(tree));
   return set_modes(tree);
 }
 

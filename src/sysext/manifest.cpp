@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kFormat = 1;
 constexpr size_t kMaxModules = 1000;
-constexpr std::array<std::string_view, 4> kKindNames = {"modules", "complete", "source", "builder"};
+constexpr std::array<std::string_view, 5> kKindNames = {"modules", "userland", "complete", "source", "builder"};
 
 Result<void> check_hex(std::string_view what, std::string_view text, size_t digits) {
   if (text.size() == digits && from_hex(text)) return {};
@@ -25,6 +25,15 @@ Result<void> check_printable(std::string_view what, std::string_view text) {
       text.size() <= 256 && std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
   if (fine) return {};
   return make_error(Errc::invalid_input, std::string(what) + " is longer than 256 or not printable");
+}
+
+// A name, or nothing where the member is absent.
+Result<std::string> optional_name(const Json& object, const char* member) {
+  TRY(std::string name, json_optional_string(object, member));
+  if (object.contains(member)) {
+    TRY_VOID(check_name(member, name));
+  }
+  return name;
 }
 
 Result<ModuleRecord> parse_module(const Json& object) {
@@ -107,18 +116,24 @@ Result<Manifest> parse_manifest(std::string_view text) {
   TRY(const std::string kind, json_string(object, "kind"));
   TRY(manifest.kind, kind_of_name(kind));
   if (manifest.is_loadable()) {
-    TRY_VOID(only_members(object, {"format", "driver", "version", "kind", "kernelRelease", "vermagic", "architecture",
-                                   "os", "license", "created", "modules"}));
+    TRY_VOID(only_members(object, {"format", "driver", "version", "flavor", "kind", "userland", "kernelRelease",
+                                   "vermagic", "architecture", "os", "license", "created", "modules"}));
   } else if (manifest.kind == Kind::builder) {
-    TRY_VOID(only_members(
-        object, {"format", "driver", "version", "kind", "kernels", "architecture", "os", "license", "created"}));
+    TRY_VOID(only_members(object, {"format", "driver", "version", "flavor", "kind", "kernels", "architecture", "os",
+                                   "license", "created"}));
   } else {
-    TRY_VOID(only_members(object, {"format", "driver", "version", "kind", "architecture", "os", "license", "created"}));
+    TRY_VOID(only_members(
+        object, {"format", "driver", "version", "flavor", "kind", "architecture", "os", "license", "created"}));
   }
   TRY(manifest.driver, json_string(object, "driver"));
   TRY_VOID(check_name("driver", manifest.driver));
   TRY(manifest.version, json_string(object, "version"));
   TRY_VOID(check_name("version", manifest.version));
+  TRY(manifest.flavor, optional_name(object, "flavor"));
+  TRY(manifest.userland, optional_name(object, "userland"));
+  if (!manifest.userland.empty() && manifest.kind != Kind::modules) {
+    return make_error(Errc::invalid_input, "only an image of kind \"modules\" names the userland that it belongs to");
+  }
   TRY(manifest.architecture, json_string(object, "architecture"));
   TRY_VOID(check_name("architecture", manifest.architecture));
   TRY(manifest.license, json_string(object, "license"));
@@ -136,10 +151,10 @@ Result<Manifest> parse_manifest(std::string_view text) {
 }
 
 std::string format_manifest(const Manifest& manifest) {
-  OrderedJson object = {{"format", kFormat},
-                        {"driver", manifest.driver},
-                        {"version", manifest.version},
-                        {"kind", kind_name(manifest.kind)}};
+  OrderedJson object = {{"format", kFormat}, {"driver", manifest.driver}, {"version", manifest.version}};
+  if (!manifest.flavor.empty()) object["flavor"] = manifest.flavor;
+  object["kind"] = kind_name(manifest.kind);
+  if (!manifest.userland.empty()) object["userland"] = manifest.userland;
   if (manifest.is_loadable()) {
     object["kernelRelease"] = manifest.kernel_release;
     object["vermagic"] = manifest.vermagic;
@@ -166,12 +181,14 @@ std::string format_manifest(const Manifest& manifest) {
 
 Result<ManifestInput> parse_manifest_input(std::string_view text) {
   TRY(const Json object, parse_json(text, {.max_size = kMaxManifestSize, .max_depth = 4}));
-  TRY_VOID(only_members(object, {"driver", "version", "os", "license"}));
+  TRY_VOID(only_members(object, {"driver", "version", "flavor", "userland", "os", "license"}));
   ManifestInput input;
   TRY(input.driver, json_string(object, "driver"));
   TRY_VOID(check_name("driver", input.driver));
   TRY(input.version, json_string(object, "version"));
   TRY_VOID(check_name("version", input.version));
+  TRY(input.flavor, optional_name(object, "flavor"));
+  TRY(input.userland, optional_name(object, "userland"));
   TRY(input.license, json_optional_string(object, "license"));
   TRY_VOID(check_printable("license", input.license));
   if (!object.contains("os")) return make_error(Errc::invalid_input, "member \"os\" is missing");

@@ -26,7 +26,8 @@ struct ModuleRecord {
 /// What an extension holds.
 enum class Kind {
   modules,   ///< kernel modules for one kernel
-  complete,  ///< the same, and the driver's user libraries and programs
+  userland,  ///< the driver's user libraries and programs, for every kernel
+  complete,  ///< modules and userland in one
   source,    ///< a Kbuild tree to build modules from
   builder,   ///< a root file system with compiler and kernel headers
 };
@@ -37,7 +38,9 @@ Result<Kind> kind_of_name(std::string_view name);
 struct Manifest {
   std::string driver;  ///< of a builder image: "builder"
   std::string version;
+  std::string flavor;  ///< of one version, "open" or "proprietary"; mostly empty
   Kind kind = Kind::modules;
+  std::string userland;  ///< modules: version of the userland extension that belongs to them; empty: they need none
   std::string kernel_release;        ///< modules, complete; else empty
   std::string vermagic;              ///< modules, complete; else empty
   std::vector<std::string> kernels;  ///< builder: the kernel releases whose headers it has
@@ -50,7 +53,9 @@ struct Manifest {
 
   /// Holds modules to load, not something to build from.
   [[nodiscard]] bool is_loadable() const { return kind == Kind::modules || kind == Kind::complete; }
-  [[nodiscard]] bool has_userland() const { return kind == Kind::complete; }
+  [[nodiscard]] bool has_userland() const { return kind == Kind::complete || kind == Kind::userland; }
+  /// Meant to stand over a host's /usr, so it may hold nothing else.
+  [[nodiscard]] bool is_merged() const { return is_loadable() || has_userland(); }
 };
 
 /// What the driver root needs beside the extension's own usr/, a C library above all, lies here in an image: "lib64" in
@@ -69,6 +74,8 @@ std::string format_manifest(const Manifest& manifest);
 struct ManifestInput {
   std::string driver;
   std::string version;
+  std::string flavor;
+  std::string userland;
   std::string os_id;
   std::string os_version_id;
   std::string license;
