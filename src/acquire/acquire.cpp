@@ -101,30 +101,78 @@ class Acquirer {
 
   Result<AcquireResult> fetch() {
     request_.progress(Reason::fetching, "asking " + config_.channel_url + " for " + what());
-    const ChannelAccess access{fetcher_, config_.channel_url, trust_->publishers, host_.now, config_.channel_name};
-    ChannelWish wish;
-    wish.driver = config_.driver;
-    wish.kernel_release = facts_.kernel_release;
-    wish.architecture = facts_.architecture;
+    if (const KnownImage* half = modules_without_userland()) {
+      Result<AcquireResult> userland = fetch_userland(half->image);
+      if (userland || userland.error().code == Errc::untrusted) return userland;
+      request_.remark("no userland for the modules that are here: " + userland.error().message());
+    }
+    ChannelWish wish = wish_of_this_host();
     TRY(wish.node, read_node_id(host_.root));
-    Remarks remarks;
-    Result<ChannelCheck> check = check_channel(host_.root, access, wish, remarks);
-    for (const std::string& line : remarks) request_.remark(line);
-    if (!check) return std::move(check).error();
-    const std::string version = check->offer.version;
-    const auto failed = state_.state().failed.find(check->offer.image.root_hash);
+    TRY(const Offer offer, ask_channel(wish));
+    const std::string version = offer.version;
+    const auto failed = state_.state().failed.find(offer.image.root_hash);
     if (failed != state_.state().failed.end()) {
       return make_error(Errc::incompatible, Reason::put_aside,
                         config_.driver + " " + version + " is what the channel has, and it has failed on this node (" +
                             failed->second.message + ")");
     }
+    TRY(const VerifiedImage modules, fetch_offer(offer));
+    if (!modules.manifest().userland.empty() && !find_userland(inventory_, modules.manifest())) {
+      TRY_VOID(fetch_userland(modules));
+    }
+    return AcquireResult{Acquired::fetched, version, modules.root_hash_hex()};
+  }
+
+  [[nodiscard]] ChannelAccess access() const {
+    return {fetcher_, config_.channel_url, trust_->publishers, host_.now, config_.channel_name};
+  }
+
+  [[nodiscard]] ChannelWish wish_of_this_host() const {
+    ChannelWish wish;
+    wish.driver = config_.driver;
+    wish.kernel_release = facts_.kernel_release;
+    wish.architecture = facts_.architecture;
+    return wish;
+  }
+
+  Result<Offer> ask_channel(const ChannelWish& wish) {
+    Remarks remarks;
+    Result<ChannelCheck> check = check_channel(host_.root, access(), wish, remarks);
+    for (const std::string& line : remarks) request_.remark(line);
+    if (!check) return std::move(check).error();
+    return std::move(check->offer);
+  }
+
+  // Downloads, verifies, and puts into the store.
+  Result<VerifiedImage> fetch_offer(const Offer& offer) {
     const auto told = [&](uint64_t done, uint64_t total) {
-      request_.progress(Reason::fetching, config_.driver + " " + version + ": " + human_size(done) + " of " +
-                                              human_size(total) + " from " + config_.channel_url);
+      request_.progress(Reason::fetching, config_.driver + " " + offer.version + " (" + offer.image.kind +
+                                              "): " + human_size(done) + " of " + human_size(total) + " from " +
+                                              config_.channel_url);
     };
-    TRY(const FetchedImage fetched, fetch_image(host_.root, access, check->offer, told));
+    TRY(FetchedImage fetched, fetch_image(host_.root, access(), offer, told));
     TRY_VOID(move_to_store(host_.root, fetched.name, fetched.image, Origin::channel));
-    return AcquireResult{Acquired::fetched, version, fetched.image.root_hash_hex()};
+    return std::move(fetched.image);
+  }
+
+  // A fitting image that could be used at once if its userland were here.
+  const KnownImage* modules_without_userland() {
+    const auto found = std::find_if(inventory_.images.begin(), inventory_.images.end(), [&](const KnownImage& known) {
+      const Manifest& manifest = known.image.manifest();
+      return fits(facts_, config_, manifest) && !manifest.userland.empty() && !find_userland(inventory_, manifest) &&
+             !state_.state().failed.contains(known.image.root_hash_hex());
+    });
+    return found == inventory_.images.end() ? nullptr : &*found;
+  }
+
+  Result<AcquireResult> fetch_userland(const VerifiedImage& modules) {
+    ChannelWish wish = wish_of_this_host();
+    wish.kinds = {Kind::userland};
+    wish.version = modules.manifest().userland;
+    TRY(wish.node, read_node_id(host_.root));
+    TRY(const Offer offer, ask_channel(wish));
+    TRY(const VerifiedImage userland, fetch_offer(offer));
+    return AcquireResult{Acquired::fetched, userland.manifest().version, modules.root_hash_hex()};
   }
 
   Result<AcquireResult> build(const KnownImage& source, const KnownImage& builder) {
@@ -176,6 +224,12 @@ class Acquirer {
     input.manifest.driver = source.driver;
     input.manifest.version = source.version;
     input.manifest.license = source.license;
+    // If the driver's user part is here for this version, what was built belongs to it.
+    Manifest built;
+    built.driver = source.driver;
+    built.userland = source.version;
+    built.architecture = facts_.architecture;
+    if (find_userland(inventory_, built)) input.manifest.userland = source.version;
     TRY(std::optional<std::string> os_release, host_.root.read_if_there("etc/os-release", kMaxOsRelease));
     input.manifest.os_id = env_value(os_release.value_or(""), "ID");
     input.manifest.os_version_id = env_value(os_release.value_or(""), "VERSION_ID");

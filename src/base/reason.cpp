@@ -15,6 +15,11 @@ constexpr std::array kReasons = {
                Outcome::degraded, ExitCode::nothing_fits,
                "No extension image on the node was built for the running kernel.",
                "Provide an image for this kernel release, or boot the kernel that an image is there for."},
+    ReasonInfo{Reason::userland_missing, "userland-missing", "c639872dc27d44c585f89a06765ec2cf", Outcome::degraded,
+               ExitCode::nothing_fits,
+               "The driver's modules for this kernel are here, but not the userland image that belongs to them.",
+               "Put the userland image of the named version into /var/lib/driverext/inbox and run: systemctl restart "
+               "driverext"},
     ReasonInfo{Reason::unsigned_image, "unsigned-image", "d484f7f0eeba41408ff1fb4c2988461e", Outcome::untrusted,
                ExitCode::untrusted, "The image carries no signature.", "Sign it with: driverext image sign"},
     ReasonInfo{Reason::untrusted_signer, "untrusted-signer", "e6f5dc02bd8f4297a166a23440fc726d", Outcome::untrusted,

@@ -13,6 +13,7 @@ enum class Reason {
   provisioned,
   no_image,
   no_image_for_kernel,
+  userland_missing,
   unsigned_image,
   untrusted_signer,
   signature_invalid,

@@ -36,7 +36,8 @@ Error nothing_there(const ChannelIndex& index, const ChannelWish& wish) {
     }
   }
   std::string text = "channel " + index.channel + " has no image (" + kinds_text(wish) + ") of " + wish.driver +
-                     " for kernel " + wish.kernel_release + " (" + wish.architecture + "); ";
+                     (wish.version.empty() ? "" : " " + wish.version) + " for kernel " + wish.kernel_release + " (" +
+                     wish.architecture + "); ";
   if (!held.empty()) {
     text += "what it has of " + wish.driver + ": " + join(held);
   } else {
@@ -59,7 +60,7 @@ std::string WaitingRelease::text() const {
 }
 
 const ChannelImage* fitting_image(const ChannelRelease& release, const ChannelWish& wish) {
-  if (release.driver != wish.driver) return nullptr;
+  if (release.driver != wish.driver || (!wish.version.empty() && release.version != wish.version)) return nullptr;
   for (const Kind kind : wish.kinds) {
     const auto it = std::find_if(release.images.begin(), release.images.end(),
                                  [&](const ChannelImage& image) { return fits(image, kind, wish); });

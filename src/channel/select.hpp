@@ -17,6 +17,7 @@ struct ChannelWish {
   std::string kernel_release;
   std::string architecture;                                   ///< as systemd spells it
   std::string os_id;                                          ///< empty: any
+  std::string version;                                        ///< of the driver; empty: any
   std::vector<Kind> kinds = {Kind::complete, Kind::modules};  ///< the first one that a release has is taken
   std::optional<NodeId> node;
 };

@@ -105,6 +105,10 @@ void print_table(const OrderedJson& status, const std::optional<Acquisition>& ac
   line("Signer", text(status, "signer"));
   line("Image", text(status, "image"));
   line("Origin", origin_text(text(status, "origin")));
+  if (status.contains("userland")) {
+    const OrderedJson& userland = status["userland"];
+    line("Userland", text(userland, "image") + ", " + origin_text(text(userland, "origin")));
+  }
   if (outcome != "provisioned") {
     // What the last attempt said is newer than what the pipeline was told.
     const bool is_same = acquisition && reason_info(acquisition->reason).code == reason && !acquisition->in_progress();

@@ -71,10 +71,12 @@ uint64_t monotonic_usec() {
 
 Execution execute(const Plan& plan, const StepContext& context, Progress& progress) {
   Execution execution;
+  StepContext userland_context = context;
+  userland_context.image = context.userland;
   std::vector<std::unique_ptr<Step>> steps;
   for (const PlannedStep& planned : plan.steps) {
     progress.step_begins(planned);
-    steps.push_back(make_step(planned.kind, context));
+    steps.push_back(make_step(planned.kind, planned.subject == Subject::userland ? userland_context : context));
     StepReport report{planned.kind, StepOutcome::failed, planned.why, monotonic_usec(), 0};
     Result<StepOutcome> outcome = run(*steps.back(), context);
     report.duration_usec = monotonic_usec() - report.started_usec;

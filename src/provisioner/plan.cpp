@@ -5,9 +5,9 @@
 namespace driverext {
 namespace {
 
-bool fits(const Facts& facts, const Config& config, const Manifest& manifest) {
-  return manifest.is_loadable() && manifest.driver == config.driver &&
-         manifest.kernel_release == facts.kernel_release && manifest.architecture == facts.architecture;
+// Modules whose userland is not here are half a driver.
+bool is_half(const Inventory& inventory, const Manifest& manifest) {
+  return !manifest.userland.empty() && !find_userland(inventory, manifest);
 }
 
 // What was put aside after it failed; nothing if it never did.
@@ -43,14 +43,24 @@ Error put_aside(const Manifest& manifest, const FailedImage& failed) {
                         std::to_string(failed.interruptions) + " times while it was loaded (" + failed.message + ")");
 }
 
+Error userland_missing(const Manifest& modules) {
+  return make_error(Errc::not_found, Reason::userland_missing,
+                    "the modules of " + modules.driver + " " + modules.version + " for " + modules.kernel_release +
+                        " are here, but not the userland image " + modules.userland + " that belongs to them");
+}
+
 Error nothing_fits(const PlanInput& input) {
   const auto& [facts, config, definition, inventory, state, tried, acquisition] = input;
   std::vector<std::string> held;
+  std::optional<Error> half;
   for (const KnownImage& known : inventory.images) {
     const Manifest& manifest = known.image.manifest();
     if (manifest.driver != config.driver || !manifest.is_loadable()) continue;
     const FailedImage* failed = failure_of(state, known);
-    if (failed != nullptr && fits(facts, config, manifest)) return put_aside(manifest, *failed);
+    if (fits(facts, config, manifest)) {
+      if (failed != nullptr) return put_aside(manifest, *failed);
+      if (is_half(inventory, manifest)) half = userland_missing(manifest);
+    }
     held.push_back(manifest.driver + " " + manifest.version + " for " + manifest.kernel_release + " (" +
                    manifest.architecture + ")");
   }
@@ -61,6 +71,7 @@ Error nothing_fits(const PlanInput& input) {
     error.context.push_back("/" + rejected->name);
     return error;
   }
+  if (half) return *std::move(half);
   const std::string running = "the running kernel is " + facts.kernel_release + " (" + facts.architecture + ")";
   if (held.empty()) {
     return make_error(Errc::not_found, Reason::no_image,
@@ -82,13 +93,15 @@ void climb_down(const PlanInput& input, Plan& plan) {
   const std::vector<RejectedImage>& rejected = input.inventory.rejected;
   const bool refused_now = std::any_of(rejected.begin(), rejected.end(),
                                        [](const RejectedImage& file) { return file.place != Place::quarantine; });
-  const bool only_absent = reason == Reason::no_image || reason == Reason::no_image_for_kernel;
+  const bool half = reason == Reason::userland_missing;
+  const bool only_absent = half || reason == Reason::no_image || reason == Reason::no_image_for_kernel;
   if (refused_now || (!only_absent && rejected.empty()) || reason == Reason::put_aside) return;
-  const bool can_build = find_build_input(input.facts, config, input.inventory).has_value();
+  // Modules are here: building them once more would not bring the userland.
+  const bool can_build = !half && find_build_input(input.facts, config, input.inventory).has_value();
   const std::string what = config.driver + " for " + input.facts.kernel_release;
   plan.acquire = can_build || !config.channel_url.empty();
   if (!plan.acquire) {
-    if (only_absent && lacks_builder(input.facts, config, input.inventory)) {
+    if (only_absent && !half && lacks_builder(input.facts, config, input.inventory)) {
       plan.problem = make_error(Errc::not_found, Reason::builder_missing,
                                 "the source of " + what + " is here, but no builder image has headers of this kernel");
     }
@@ -107,24 +120,31 @@ void climb_down(const PlanInput& input, Plan& plan) {
   }
 }
 
-void add_steps(const PlanInput& input, const KnownImage& chosen, Plan& plan) {
+void add_steps(const PlanInput& input, Plan& plan) {
+  const KnownImage& chosen = input.inventory.images[*plan.image];
   const Manifest& manifest = chosen.image.manifest();
   const Definition& definition = input.definition;
   const std::string what = manifest.driver + " " + manifest.version;
-  const auto add = [&](StepKind kind, std::string why) { plan.steps.push_back({kind, std::move(why)}); };
+  const auto add = [&](StepKind kind, std::string why, Subject subject = Subject::image) {
+    plan.steps.push_back({kind, std::move(why), subject});
+  };
   const FailedImage* failed = failure_of(input.state, chosen);
   add(StepKind::verify, "the hash tree of " + what + " must lead to the signed root hash");
   add(StepKind::attach, "the kernel reads the image through dm-verity only");
+  if (plan.userland && plan.userland != plan.image) {
+    add(StepKind::verify, "so must that of its userland " + manifest.userland, Subject::userland);
+    add(StepKind::attach, "its libraries are read in the same way", Subject::userland);
+  }
   add(StepKind::load,
       what + " was built for the running kernel " + manifest.kernel_release +
           (failed == nullptr ? "" : "; it failed before (" + failed->reason + "), and there is no other"));
   add(StepKind::devices, "the driver's device nodes show that it works");
-  if (manifest.has_userland() && definition.root) {
+  if (plan.userland && definition.root) {
     add(StepKind::root, "the driver's libraries and devices at /" + definition.root->path);
     if (!definition.check.empty()) add(StepKind::check, "the driver's own check, inside its root");
     if (definition.toolkit) add(StepKind::toolkit, "container engines are told where the driver is");
   }
-  if (manifest.has_userland() && input.config.merge) add(StepKind::merge, "its programs are wanted on the host's PATH");
+  if (plan.userland && input.config.merge) add(StepKind::merge, "its programs are wanted on the host's PATH");
   add(StepKind::commit, "this image is remembered as good for this kernel");
 }
 
@@ -183,6 +203,22 @@ bool lacks_builder(const Facts& facts, const Config& config, const Inventory& in
   return config.build && has_source && !find_build_input(facts, config, inventory);
 }
 
+bool fits(const Facts& facts, const Config& config, const Manifest& manifest) {
+  return manifest.is_loadable() && manifest.driver == config.driver &&
+         manifest.kernel_release == facts.kernel_release && manifest.architecture == facts.architecture;
+}
+
+std::optional<size_t> find_userland(const Inventory& inventory, const Manifest& modules) {
+  std::optional<size_t> found;
+  for (size_t i = 0; i < inventory.images.size(); ++i) {
+    const Manifest& manifest = inventory.images[i].image.manifest();
+    const bool belongs = manifest.kind == Kind::userland && manifest.driver == modules.driver &&
+                         manifest.version == modules.userland && manifest.architecture == modules.architecture;
+    if (belongs && (!found || better(inventory.images[i], inventory.images[*found]))) found = i;
+  }
+  return found;
+}
+
 Plan make_plan(const PlanInput& input) {
   Plan plan;
   plan.steps.push_back({StepKind::import, "files in the inbox go to the store, refused ones to quarantine"});
@@ -200,14 +236,17 @@ Plan make_plan(const PlanInput& input) {
     return better(a, b);
   };
   for (size_t i = 0; i < images.size(); ++i) {
-    if (!fits(input.facts, input.config, images[i].image.manifest())) continue;
+    const Manifest& manifest = images[i].image.manifest();
+    if (!fits(input.facts, input.config, manifest) || is_half(input.inventory, manifest)) continue;
     if (input.tried.contains(images[i].image.root_hash_hex())) continue;
     const FailedImage* failed = failure_of(input.state, images[i]);
     if (failed != nullptr && failed->interruptions >= kMaxInterruptions) continue;
     if (!plan.image || comes_before(images[i], images[*plan.image])) plan.image = i;
   }
   if (plan.image) {
-    add_steps(input, images[*plan.image], plan);
+    const Manifest& manifest = images[*plan.image].image.manifest();
+    plan.userland = manifest.has_userland() ? plan.image : find_userland(input.inventory, manifest);
+    add_steps(input, plan);
     plan.acquire = !input.config.channel_url.empty() && failure_of(input.state, images[*plan.image]) != nullptr;
   } else {
     plan.problem = nothing_fits(input);

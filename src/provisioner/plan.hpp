@@ -19,14 +19,21 @@ namespace driverext {
 enum class StepKind { import, verify, attach, load, devices, root, check, toolkit, merge, commit };
 std::string_view step_name(StepKind kind);
 
+/// Which of the two images of a plan a step is about.
+enum class Subject { image, userland };
+
 struct PlannedStep {
   StepKind kind = StepKind::import;
   std::string why;
+  Subject subject = Subject::image;
 };
 
 struct Plan {
   /// Index into the inventory's images; nothing if none fits.
   std::optional<size_t> image;
+  /// Index of the image with the driver's user part: the same one, or the userland that belongs to it. Nothing if the
+  /// driver has none.
+  std::optional<size_t> userland;
   std::vector<PlannedStep> steps;
   /// Why no image was chosen; set if `image` is not.
   std::optional<Error> problem;
@@ -45,10 +52,17 @@ struct PlanInput {
   const std::optional<Acquisition>& acquisition;
 };
 
+/// A loadable image of this driver for this kernel and architecture.
+bool fits(const Facts& facts, const Config& config, const Manifest& manifest);
+
+/// The userland that belongs to a modules image: same driver, the version that it names. The newest; nothing if there
+/// is none here.
+std::optional<size_t> find_userland(const Inventory& inventory, const Manifest& modules);
+
 /// Newest `created` first among the loadable images for this driver, kernel and architecture; the root hash settles a
 /// tie. One that was put aside comes after all others, and not at all if it took the node down too often. If none fits,
 /// a rejected file speaks louder than an absent one: it is what somebody meant to be used, or what somebody tried, and
-/// never a reason to build or fetch another one.
+/// never a reason to build or fetch another one. Modules whose userland is missing do not fit: half a driver is none.
 Plan make_plan(const PlanInput& input);
 
 /// What a driver can be built from for a kernel: indices into the inventory's images.

@@ -112,10 +112,14 @@ void tell_where_files_are(const Dir& root, const Survey& found, const Plan& plan
     const RejectedImage& rejected = found.inventory.rejected[i];
     if (rejected.place == Place::inbox && !exists(rejected.name)) status.rejected[i].quarantined = true;
   }
-  if (!status.image) return;
-  const KnownImage& known = found.inventory.images[*plan.image];
-  // Still where it was found, if it could not be moved.
-  status.image->path = root.path_of(exists(known.name) ? known.name : store_name(known.image));
+  const auto tell = [&](std::optional<ImageStatus>& image, std::optional<size_t> index) {
+    if (!image || !index) return;
+    const KnownImage& known = found.inventory.images[*index];
+    // Still where it was found, if it could not be moved.
+    image->path = root.path_of(exists(known.name) ? known.name : store_name(known.image));
+  };
+  tell(status.image, plan.image);
+  tell(status.userland, plan.userland);
 }
 
 // What the node holds beside the image that was chosen.
@@ -124,6 +128,7 @@ void tell_what_is_held(const Survey& found, const State& state, Status& status) 
   for (const KnownImage& known : found.inventory.images) {
     const Manifest& manifest = known.image.manifest();
     if (manifest.driver != found.config.driver || !manifest.is_loadable()) continue;
+    if (!manifest.userland.empty() && !find_userland(found.inventory, manifest)) continue;
     const auto failed = state.failed.find(known.image.root_hash_hex());
     if (failed == state.failed.end()) {
       kernels.insert(manifest.kernel_release);
@@ -179,10 +184,16 @@ class Provision {
                         found_.config, found_.definition, found_.inventory,   state_};
     context.cancel_fd = host_.cancel_fd;
     status_.image.reset();
+    status_.userland.reset();
     if (plan.image) {
       const KnownImage& known = found_.inventory.images[*plan.image];
       context.image = &known.image;
       status_.image = describe(known);
+    }
+    if (plan.userland) {
+      const KnownImage& known = found_.inventory.images[*plan.userland];
+      context.userland = &known.image;
+      if (plan.userland != plan.image) status_.userland = describe(known);
     }
     Execution execution = execute(plan, context, progress_);
     status_.steps = std::move(execution.reports);

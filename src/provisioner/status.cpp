@@ -20,6 +20,13 @@ OrderedJson status_to_json(const Status& status) {
     object["image"] = status.image->path;
     object["origin"] = status.image->origin;
   }
+  if (status.userland) {
+    object["userland"] = {{"version", status.userland->version},
+                          {"rootHash", status.userland->root_hash},
+                          {"signer", status.userland->signer},
+                          {"image", status.userland->path},
+                          {"origin", status.userland->origin}};
+  }
   object["startedUSec"] = status.started_usec;
   object["durationUSec"] = status.duration_usec;
   object["steps"] = OrderedJson::array();

@@ -29,6 +29,7 @@ struct Status {
   std::string driver;
   std::string kernel_release;
   std::optional<ImageStatus> image;
+  std::optional<ImageStatus> userland;  ///< the image with the driver's user part, if that is another one
   std::vector<StepReport> steps;
   struct Rejected {
     std::string path;

@@ -88,7 +88,7 @@ Result<void> write_tree(const fs::path& tree, const BuildRequest& request) {
   const Manifest& manifest = request.manifest;
   for (const ImageTree& from : request.trees) TRY_VOID(copy_tree(from, tree));
   files.push_back({"", std::string(kManifestPath), format_manifest(manifest)});
-  files.push_back({"", "usr/lib/extension-release.d/extension-release." + manifest.driver,
+  files.push_back({"", "usr/lib/extension-release.d/extension-release." + extension_name(manifest),
                    "ID=" + manifest.os_id + "\nVERSION_ID=" + manifest.os_version_id +
                        "\nARCHITECTURE=" + manifest.architecture + "\n"});
   TRY(const Dir root, Dir::open_root(tree.string()));

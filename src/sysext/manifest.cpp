@@ -102,6 +102,10 @@ Result<Kind> kind_of_name(std::string_view name) {
   return static_cast<Kind>(found - kKindNames.begin());
 }
 
+std::string extension_name(const Manifest& manifest) {
+  return manifest.kind == Kind::userland ? manifest.driver + "-userland" : manifest.driver;
+}
+
 std::string source_folder(const Manifest& manifest) {
   return "usr/src/driverext/" + manifest.driver + "-" + manifest.version;
 }

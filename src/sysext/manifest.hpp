@@ -62,6 +62,10 @@ struct Manifest {
 /// it becomes the root's /lib64. In usr/lib64 itself it would take the place of the host's once it is merged.
 constexpr std::string_view kRootOnlyFolder = "usr/lib/driverext/root";
 
+/// The name under which systemd-sysext knows an image of this manifest: a driver's modules and its userland may be
+/// merged side by side.
+std::string extension_name(const Manifest& manifest);
+
 /// Where the Kbuild tree of a source extension stands in it.
 std::string source_folder(const Manifest& manifest);
 

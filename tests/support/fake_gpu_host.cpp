@@ -72,8 +72,10 @@ std::map<std::string, std::string> links(const GpuImageOptions& options) {
 }
 
 std::map<std::string, std::string> files_of(const GpuImageOptions& options) {
-  std::map<std::string, std::string> files = user_files(options);
+  std::map<std::string, std::string> files;
+  if (options.kind != Kind::modules) files = user_files(options);
   files.insert(options.more_files.begin(), options.more_files.end());
+  if (options.kind == Kind::userland) return files;
   for (const char* name : kModuleFiles) {
     files[module_path(options, name)] = stand_in(name + (" " + options.version), kModuleSize);
   }
@@ -107,14 +109,16 @@ Manifest gpu_manifest(const GpuImageOptions& options) {
   Manifest manifest;
   manifest.driver = kGpuDriver;
   manifest.version = options.version;
-  manifest.kind = Kind::complete;
-  manifest.kernel_release = options.kernel_release;
-  manifest.vermagic = options.kernel_release + " SMP preempt mod_unload modversions ";
+  manifest.kind = options.kind;
+  if (options.kind == Kind::modules) manifest.userland = options.version;
   manifest.architecture = "x86-64";
   manifest.os_id = "debian";
   manifest.os_version_id = "12";
   manifest.license = "Proprietary";
   manifest.created = options.created;
+  if (options.kind == Kind::userland) return manifest;
+  manifest.kernel_release = options.kernel_release;
+  manifest.vermagic = options.kernel_release + " SMP preempt mod_unload modversions ";
   const auto files = files_of(options);
   for (const char* file_name : kModuleFiles) {
     const std::string path = module_path(options, file_name);
@@ -137,7 +141,9 @@ const std::string& gpu_bytes(const GpuImageOptions& options) {
   for (const auto& [path, text] : files_of(options)) {
     write_file(scratch / ("tree/" + path), text, path.starts_with("usr/bin/") ? 0755 : 0644);
   }
-  for (const auto& [path, target] : links(options)) fs::create_symlink(target, scratch / ("tree/" + path));
+  if (options.kind != Kind::modules) {
+    for (const auto& [path, target] : links(options)) fs::create_symlink(target, scratch / ("tree/" + path));
+  }
   const SigningKey key = publisher().signing_key();
   BuildRequest request;
   request.manifest = manifest;
@@ -177,13 +183,20 @@ FakeGpuHost::FakeGpuHost() {
 void FakeGpuHost::know(const GpuImageOptions& options) {
   std::map<std::string, std::string> files = files_of(options);
   files[std::string(kManifestPath)] = format_manifest(gpu_manifest(options));
-  kernel.add_image(gpu_root_hash(options), std::move(files), links(options));
+  kernel.add_image(gpu_root_hash(options), std::move(files),
+                   options.kind == Kind::modules ? std::map<std::string, std::string>() : links(options));
+  if (options.kind == Kind::userland) return;
   for (const char* name : kModuleFiles) kernel.add_module_file(module_file(options, name));
 }
 
 void FakeGpuHost::drop_image(const GpuImageOptions& options) {
-  drop("testgpu-" + options.version + ".raw", gpu_bytes(options));
+  drop("testgpu-" + options.version + "-" + std::string(kind_name(options.kind)) + ".raw", gpu_bytes(options));
   know(options);
+}
+
+void FakeGpuHost::drop_halves() {
+  drop_image({.kind = Kind::modules});
+  drop_image({.kind = Kind::userland});
 }
 
 void FakeGpuHost::store_image(const GpuImageOptions& options) {

@@ -22,6 +22,7 @@ struct GpuImageOptions {
   uint64_t created = 1'700'000'000;
   std::string kernel_release = kSampleKernel;
   std::map<std::string, std::string> more_files = {};  ///< with a version of their own
+  Kind kind = Kind::complete;                          ///< or one of its halves: modules, userland
 };
 
 Manifest gpu_manifest(const GpuImageOptions& options);
@@ -36,6 +37,8 @@ class FakeGpuHost : public FakeHost {
 
   /// Puts the image into the inbox; its files appear when it is mounted.
   void drop_image(const GpuImageOptions& options = {});
+  /// The two halves of it, modules and userland.
+  void drop_halves();
   /// The same, into the store.
   void store_image(const GpuImageOptions& options = {});
   /// The image's first module as the kernel takes it.

@@ -63,6 +63,7 @@ Manifest sample_manifest(const SampleOptions& options) {
   manifest.os_version_id = "12";
   manifest.license = "GPL";
   manifest.created = options.created;
+  manifest.userland = options.userland;
   if (options.kind == Kind::builder) manifest.kernels = options.kernels;
   if (!manifest.is_loadable()) return manifest;
   manifest.kernel_release = options.kernel_release;
@@ -76,6 +77,7 @@ std::map<std::string, std::string> sample_files(const SampleOptions& options) {
     return {{"usr/src/driverext/" + options.driver + "-" + options.version + "/Makefile", "obj-m := testcam.o\n"},
             {"usr/src/driverext/" + options.driver + "-" + options.version + "/src/testcam.c", "int i;\n"}};
   }
+  if (options.kind == Kind::userland) return {{"usr/lib64/libtestcam.so." + options.version, "a library"}};
   if (options.kind == Kind::builder) {
     std::map<std::string, std::string> files = {{"usr/bin/make", "stand-in"}};
     for (const std::string& kernel : options.kernels) files["usr/lib/modules/" + kernel + "/build/Makefile"] = "#";

@@ -37,6 +37,7 @@ struct SampleOptions {
   size_t padding = 40'000;  ///< size of the bigger module file
   Kind kind = Kind::modules;
   std::vector<std::string> kernels = {kSampleKernel};  ///< of a builder
+  std::string userland = {};                           ///< of modules: the version that belongs to them
 };
 
 /// A file that does not compress to nothing, so that it has blocks of its own.

@@ -56,13 +56,25 @@ struct Situation {
     store(sample_builder());
   }
   void serve(const std::string& bytes, const std::string& kernel = test::kSampleKernel) {
+    serve(std::vector<std::string>{bytes}, kernel);
+  }
+  // The first is for that kernel, a second one a userland for all.
+  void serve(const std::vector<std::string>& images, const std::string& kernel) {
     host_.write("etc/driverext/driverext.toml",
                 "[driver]\nname = \"testcam\"\n[channel]\nurl = \"" + std::string(test::kSampleUrl) + "\"\n");
     ChannelRelease release = test::sample_release({{1, 0, 0}});
     release.version = "1.0";
-    release.images = {test::entry_of(bytes, kernel)};
+    release.images.clear();
+    for (const std::string& bytes : images) {
+      ChannelImage entry = test::entry_of(bytes, kernel);
+      if (!release.images.empty()) {
+        entry.kind = "userland";
+        entry.kernel_release.clear();
+      }
+      server_.put(entry.file(), bytes);
+      release.images.push_back(std::move(entry));
+    }
     server_.put("index.cms", as_text(test::sign(test::sample_index({release}))));
-    server_.put(test::entry_of(bytes, kernel).file(), bytes);
   }
   Result<AcquireResult> acquire(const std::string& kernel = test::kSampleKernel) {
     AcquireRequest request;
@@ -159,6 +171,44 @@ TEST_F(Acquire, WhatWasFetchedIsProvisioned) {
   EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
   EXPECT_EQ(status.image->origin, "channel");
   EXPECT_FALSE(test::exists(host_.path(kAcquireWanted)));
+}
+
+const SampleOptions kHalf{.created = 1'700'000'001, .userland = "1.0"};
+const SampleOptions kOtherHalf{.kind = Kind::userland};
+
+TEST_F(Acquire, UserlandOfFetchedModulesIsFetchedToo) {
+  serve({test::kept_bytes(kHalf), test::kept_bytes(kOtherHalf)}, test::kSampleKernel);
+  const auto result = acquire();
+  ASSERT_EQ(verdict(result), "fine") << message(result);
+  EXPECT_EQ(result->how, Acquired::fetched);
+  host_.know_image(test::kept_bytes(kHalf), kHalf);
+  host_.know_image(test::kept_bytes(kOtherHalf), kOtherHalf);
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_EQ(acquire()->how, Acquired::present);
+}
+
+TEST_F(Acquire, WhereTheUserlandIsThereOnlyTheModulesAreFetched) {
+  store(kOtherHalf);
+  serve({test::kept_bytes(kHalf), test::kept_bytes(kOtherHalf)}, test::kSampleKernel);
+  ASSERT_EQ(verdict(acquire()), "fine");
+  EXPECT_EQ(server_.requests.size(), 2U);  // index, modules
+}
+
+TEST_F(Acquire, ModulesThatAreHereGetTheirUserlandFromTheChannel) {
+  store(kHalf);
+  serve({test::kept_bytes({.kernel_release = "7.0.0"}), test::kept_bytes(kOtherHalf)}, "7.0.0");
+  EXPECT_EQ(host_.provision().reason, Reason::fetching);
+  const auto result = acquire();
+  ASSERT_EQ(verdict(result), "fine") << message(result);
+  host_.know_image(test::kept_bytes(kOtherHalf), kOtherHalf);
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+}
+
+TEST_F(Acquire, ChannelWithoutTheUserlandSaysWhichVersionIsMissing) {
+  serve(test::kept_bytes(kHalf));
+  const auto result = acquire();
+  EXPECT_EQ(verdict(result), "not_found/no-image-in-channel");
+  EXPECT_NE(message(result).find("userland) of testcam 1.0"), std::string::npos) << message(result);
 }
 
 TEST_F(Acquire, ChannelThatCannotBeReachedIsToldByItsReason) {

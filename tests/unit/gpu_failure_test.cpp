@@ -12,16 +12,18 @@ namespace {
 using test::FakeGpuHost;
 using test::KernelState;
 
-// Fresh, or as it is when modules and engines were there before.
+// Fresh, or as it is when modules and engines were there before; one image, or its two halves.
 struct Situation {
   const char* name;
   void (*prepare)(FakeGpuHost&);
 };
 
 const Situation kSituations[] = {
-    {"FreshBoot", [](FakeGpuHost&) {}},
+    {"FreshBoot", [](FakeGpuHost& host) { host.drop_image(); }},
+    {"Halves", [](FakeGpuHost& host) { host.drop_halves(); }},
     {"EnginesAndMerge",
      [](FakeGpuHost& host) {
+       host.drop_image();
        host.install_engines();
        host.configure("[host]\nmerge = true\n");
      }},
@@ -31,10 +33,7 @@ void PrintTo(const Situation& situation, std::ostream* out) { *out << situation.
 
 class EveryGpuCallFailsOnce : public ::testing::TestWithParam<Situation> {
  protected:
-  static void prepare(FakeGpuHost& host) {
-    host.drop_image();
-    GetParam().prepare(host);
-  }
+  static void prepare(FakeGpuHost& host) { GetParam().prepare(host); }
   void SetUp() override {
     FakeGpuHost host;
     prepare(host);

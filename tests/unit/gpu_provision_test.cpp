@@ -260,6 +260,60 @@ TEST_F(GpuProvision, MergedExtensionIsLinkedToTheVerifiedMount) {
   EXPECT_EQ(test::read_whole(host_.path(kManifestPath)), format_manifest(test::gpu_manifest({})));
 }
 
+// An image for every kernel and one for each: what a node fetches when its OS updates is the small one.
+class GpuHalves : public ::testing::Test {
+ protected:
+  FakeGpuHost host_;
+};
+
+TEST_F(GpuHalves, ModulesAndUserlandAreOneDriver) {
+  host_.drop_halves();
+  host_.configure("[host]\nmerge = true\n");
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  EXPECT_EQ(steps_text(status),
+            "import done, verify done, attach done, verify done, attach done, load done, devices done, root done, "
+            "check satisfied, toolkit done, merge done, commit done");
+  EXPECT_EQ(host_.version_in_root(), "1.0");
+  const std::string userland = test::gpu_root_hash({.kind = Kind::userland});
+  EXPECT_EQ(status.image->root_hash, test::gpu_root_hash({.kind = Kind::modules}));
+  ASSERT_TRUE(status.userland);
+  EXPECT_EQ(status.userland->root_hash, userland);
+  EXPECT_NE(status.userland->path.find("store/" + userland), std::string::npos) << status.userland->path;
+  EXPECT_EQ(host_.kernel.state().mounts.at(host_.path(test::kGpuRoot) + "/usr").number,
+            host_.kernel.state().mounts.at(host_.path("run/driverext/mounts/" + userland)).number);
+  EXPECT_EQ(must(host_.root().read_link("run/extensions/testgpu-userland")), "../driverext/mounts/" + userland);
+  EXPECT_EQ(host_.state().good.at(test::kSampleKernel).root_hash, status.image->root_hash);
+
+  host_.kernel.forget_calls();
+  EXPECT_EQ(steps_text(host_.provision()).find("done"), std::string::npos);
+  EXPECT_EQ(host_.kernel.calls(), std::vector<std::string>());
+}
+
+TEST_F(GpuHalves, ModulesWithoutTheirUserlandAreNotLoaded) {
+  host_.drop_image({.kind = Kind::modules});
+  host_.drop_image({.version = "2.0", .kind = Kind::userland});
+  const KernelState kernel = host_.kernel.state();
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "userland-missing");
+  EXPECT_NE(status.message.find("userland image 1.0"), std::string::npos) << status.message;
+  EXPECT_EQ(host_.kernel.state(), kernel);
+  EXPECT_TRUE(status.kernels_ready.empty());
+}
+
+TEST_F(GpuHalves, WholeImageIsTakenWhileTheNewerModulesLackTheirUserland) {
+  host_.drop_image();
+  host_.drop_image({.version = "2.0", .created = 1'750'000'000, .kind = Kind::modules});
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  EXPECT_EQ(status.image->version, "1.0");
+}
+
+TEST_F(GpuHalves, UserlandAloneIsNoImageForThisKernel) {
+  host_.drop_image({.kind = Kind::userland});
+  EXPECT_EQ(reason(host_.provision()), "no-image");
+}
+
 // systemd-sysext ends well also when it has merged nothing.
 TEST_F(GpuProvision, MergeIsBelievedByItsResultNotByItsExitCode) {
   host_.configure("[host]\nmerge = true\n");

@@ -14,8 +14,8 @@ class MergeStep final : public Step {
  public:
   explicit MergeStep(const StepContext& context)
       : context_(context),
-        link_("run/extensions/" + context.image->manifest().driver),
-        target_("../driverext/mounts/" + context.image->root_hash_hex()) {}
+        link_("run/extensions/" + extension_name(context.userland->manifest())),
+        target_("../driverext/mounts/" + context.userland->root_hash_hex()) {}
 
   Result<Probe> probe() override {
     TRY(before_, context_.root.read_link(link_));
@@ -61,7 +61,7 @@ class MergeStep final : public Step {
   // The manifest that the host's /usr shows is this image's.
   Result<bool> is_merged() {
     TRY(const auto text, context_.root.read_if_there(kManifestPath, kMaxManifestSize));
-    return text == context_.image->manifest_text();
+    return text == context_.userland->manifest_text();
   }
 
   const StepContext& context_;

@@ -20,14 +20,14 @@ class RootStep final : public Step {
   explicit RootStep(const StepContext& context)
       : context_(context),
         place_(context.definition.root->path),
-        aside_("run/driverext/roots/" + context.image->root_hash_hex()),
-        image_(mount_name(*context.image)) {}
+        aside_("run/driverext/roots/" + context.userland->root_hash_hex()),
+        image_(mount_name(*context.userland)) {}
 
   Result<Probe> probe() override {
     TRY(const auto mounted, context_.kernel.find_mount(path(place_)));
     if (!mounted) return Probe::needed;
     TRY(const auto manifest, context_.root.read_if_there(place_ + "/" + std::string(kManifestPath), kMaxManifestSize));
-    if (manifest == context_.image->manifest_text()) return Probe::satisfied;
+    if (manifest == context_.userland->manifest_text()) return Probe::satisfied;
     return make_error(Errc::conflict, Reason::mount_conflict, "something else is mounted at " + path(place_));
   }
 

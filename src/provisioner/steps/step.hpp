@@ -31,8 +31,9 @@ struct StepContext {
   const Definition& definition;
   const Inventory& inventory;
   StateFile& state;
-  const VerifiedImage* image = nullptr;  ///< the chosen one; none in a plan without
-  int cancel_fd = -1;                    ///< readable: no further step, and no longer wait for a program
+  const VerifiedImage* image = nullptr;     ///< the chosen one; none in a plan without
+  const VerifiedImage* userland = nullptr;  ///< the one with the driver's user part: `image`, another one, or none
+  int cancel_fd = -1;                       ///< readable: no further step, and no longer wait for a program
 };
 
 class Step {
