@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <ctime>
 
 #include "base/bytes.hpp"
 
@@ -113,6 +114,15 @@ std::string human_size(uint64_t bytes) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
   return text.data();
+}
+
+std::string utc_text(int64_t seconds) {
+  const std::time_t time = seconds;
+  std::tm fields{};
+  std::array<char, 32> text{};
+  if (::gmtime_r(&time, &fields) == nullptr) return std::to_string(seconds);
+  const size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &fields);
+  return {text.data(), size};
 }
 
 std::string module_name_form(std::string_view name) {

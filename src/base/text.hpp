@@ -30,6 +30,9 @@ std::string env_value(std::string_view text, std::string_view key);
 /// 1536 → "1.5 KiB", for people.
 std::string human_size(uint64_t bytes);
 
+/// Seconds since 1970 → "2027-01-15 08:00 UTC", for people.
+std::string utc_text(int64_t seconds);
+
 /// Kernel module names use "_" and "-" as the same character; this is the form of /proc/modules.
 std::string module_name_form(std::string_view name);
 

@@ -1,9 +1,8 @@
 #include "channel/signed_index.hpp"
 
 #include <algorithm>
-#include <array>
-#include <ctime>
 
+#include "base/text.hpp"
 #include "crypto/digest.hpp"
 
 namespace driverext {
@@ -37,21 +36,12 @@ Result<SignedIndex> read_signed_index(ByteSpan cms, const TrustStore& anchors, i
 Result<VerifiedIndex> VerifiedIndex::verify(ByteSpan cms, const TrustStore& anchors, int64_t now) {
   TRY(SignedIndex content, read_signed_index(cms, anchors, now));
   const ChannelIndex& index = content.index;
-  if (std::max(now, index.created) >= index.expires) {
+  if (anchors.judged_time(std::max(now, index.created)) >= index.expires) {
     return make_error(Errc::untrusted, Reason::index_expired,
                       "index " + std::to_string(index.serial) + " of channel " + index.channel + " expired on " +
                           utc_text(index.expires) + "; this host's clock says " + utc_text(now));
   }
   return VerifiedIndex(std::move(content));
-}
-
-std::string utc_text(int64_t seconds) {
-  const std::time_t time = seconds;
-  std::tm fields{};
-  std::array<char, 32> text{};
-  if (::gmtime_r(&time, &fields) == nullptr) return std::to_string(seconds);
-  const size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &fields);
-  return {text.data(), size};
 }
 
 }  // namespace driverext

@@ -37,7 +37,4 @@ class VerifiedIndex {
   SignedIndex signed_;
 };
 
-/// "2027-01-15 08:00 UTC".
-std::string utc_text(int64_t seconds);
-
 }  // namespace driverext

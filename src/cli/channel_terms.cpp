@@ -3,6 +3,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/text.hpp"
 #include "channel/signed_index.hpp"
 #include "cli/verb.hpp"
 

@@ -37,4 +37,10 @@ std::string fingerprint(X509* certificate) {
   return to_hex(digest);
 }
 
+std::string name_text(const X509_NAME* name) {
+  const Bio memory(BIO_new(BIO_s_mem()));
+  X509_NAME_print_ex(memory.get(), name, 0, XN_FLAG_RFC2253);
+  return std::string(as_text(take_bytes(memory.get())));
+}
+
 }  // namespace driverext::openssl

@@ -25,8 +25,11 @@ struct Deleter {
 
 inline void free_x509_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
 
+inline void free_owned_x509_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
+
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 using Cms = std::unique_ptr<CMS_ContentInfo, Deleter<CMS_ContentInfo_free>>;
+using Crl = std::unique_ptr<X509_CRL, Deleter<X509_CRL_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Pkcs7 = std::unique_ptr<PKCS7, Deleter<PKCS7_free>>;
@@ -35,6 +38,8 @@ using StoreContext = std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX_free
 using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
 /// Owns the stack, not the certificates in it.
 using X509Stack = std::unique_ptr<STACK_OF(X509), Deleter<free_x509_stack>>;
+/// Owns both.
+using OwnedX509Stack = std::unique_ptr<STACK_OF(X509), Deleter<free_owned_x509_stack>>;
 
 /// Takes the oldest error off OpenSSL's queue and empties it.
 std::string last_error();
@@ -43,5 +48,7 @@ Bio reader(ByteSpan bytes);
 Bytes take_bytes(BIO* memory);
 /// SHA-256 of the DER certificate, hex.
 std::string fingerprint(X509* certificate);
+/// RFC 2253 text.
+std::string name_text(const X509_NAME* name);
 
 }  // namespace driverext::openssl

@@ -6,8 +6,13 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "base/text.hpp"
+#include "crypto/certificate_rules.hpp"
 #include "crypto/openssl.hpp"
+#include "crypto/revocation.hpp"
+#include "crypto/trusted_clock.hpp"
 
 namespace driverext {
 namespace {
@@ -15,32 +20,18 @@ namespace {
 using openssl::last_error;
 
 constexpr size_t kMaxCertificateFile = size_t{1} << 20;
+constexpr size_t kMaxRevocationFile = size_t{16} << 20;
+constexpr size_t kMaxPolicyFile = size_t{1} << 20;
 constexpr size_t kMaxCms = size_t{4} << 20;
 
-std::string subject_of(const X509* certificate) {
-  const openssl::Bio memory(BIO_new(BIO_s_mem()));
-  X509_NAME_print_ex(memory.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-  return std::string(as_text(openssl::take_bytes(memory.get())));
-}
-
-Signer describe(X509* certificate) { return {subject_of(certificate), openssl::fingerprint(certificate)}; }
-
-// What a certificate says it is for. A publisher's need not say anything; but one that was issued for something else, a
-// web server say, signs no kernel code even if a trust anchor issued it.
-const char* wrong_purpose(X509* certificate) {
-  if ((X509_get_extension_flags(certificate) & EXFLAG_XKUSAGE) != 0 &&
-      (X509_get_extended_key_usage(certificate) & (XKU_CODE_SIGN | XKU_ANYEKU)) == 0) {
-    return "its extended key usage does not include code signing";
-  }
-  // UINT32_MAX: there is no key usage extension.
-  if ((X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0) return "its key usage does not include signatures";
-  return nullptr;
-}
+// A chain, and what an image brings to build it from. Real ones have two or three certificates.
+constexpr int kMaxEmbedded = 16;
+constexpr int kMaxChain = 8;
 
 Error bad_signature(const std::string& what) { return make_error(Errc::untrusted, Reason::signature_invalid, what); }
 
-// Exactly one signer, by a digest that is not broken. A second signer would be checked by nobody.
-Result<CMS_SignerInfo*> only_signer(CMS_ContentInfo* cms) {
+// Exactly one signer, by a digest that is accepted. A second signer would be checked by nobody.
+Result<CMS_SignerInfo*> only_signer(CMS_ContentInfo* cms, const CertificateRules& rules) {
   STACK_OF(CMS_SignerInfo)* infos = CMS_get0_SignerInfos(cms);
   const int count = infos == nullptr ? 0 : sk_CMS_SignerInfo_num(infos);
   if (count != 1) {
@@ -52,24 +43,43 @@ Result<CMS_SignerInfo*> only_signer(CMS_ContentInfo* cms) {
   const ASN1_OBJECT* algorithm = nullptr;
   X509_ALGOR_get0(&algorithm, nullptr, nullptr, digest);
   const int nid = OBJ_obj2nid(algorithm);
-  if (nid != NID_sha256 && nid != NID_sha384 && nid != NID_sha512) {
-    const char* name = OBJ_nid2sn(nid);
-    return bad_signature(std::string("digest algorithm ") + (name != nullptr ? name : "unknown") +
-                         " is not accepted (sha256, sha384, sha512 are)");
-  }
-  return info;
+  const std::optional<std::string> accepted = digest_name(nid);
+  if (accepted && rules.digests.contains(*accepted)) return info;
+  std::string list;
+  for (const std::string& known : rules.digests) list += (list.empty() ? "" : ", ") + known;
+  const char* name = OBJ_nid2sn(nid);
+  return bad_signature(std::string("digest algorithm ") + (name != nullptr ? name : "unknown") +
+                       " is not accepted (accepted: " + list + ")");
 }
+
+// One that is there but cannot be read, be it a link that leads nowhere, is a damaged one.
+Result<TrustPolicy> read_policy(const Dir& root, const std::string& path) {
+  Result<std::string> text = root.read_file(path, kMaxPolicyFile);
+  if (text) return parse_trust_policy(*text, root.path_of(path));
+  text.error().reason = Reason::config_invalid;
+  return std::move(text).error();
+}
+
+std::string file_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
 }  // namespace
 
 struct TrustStore::Anchors {
+  struct Anchor {
+    openssl::X509Ptr certificate;
+    std::string file;
+  };
+
   openssl::Store store{X509_STORE_new()};
-  openssl::X509Stack list{sk_X509_new_null()};  // borrowed from `store`'s reference below
-  std::vector<openssl::X509Ptr> owned;
+  openssl::X509Stack list{sk_X509_new_null()};  // borrowed from those below
+  std::vector<Anchor> owned;
+  RevocationLists revocations;
+  TrustPolicy policy;
+  int64_t earliest = 0;
 
   // The signature itself: content and signer's certificate fit together. Says nothing of trust.
   Result<X509*> check_signature(CMS_ContentInfo* cms, BIO* detached_content, BIO* out) const {
-    TRY(CMS_SignerInfo * info, only_signer(cms));
+    TRY(CMS_SignerInfo * info, only_signer(cms, policy.certificates));
     ERR_clear_error();
     // The anchors go in as candidates too: a signature may come without its certificate.
     constexpr unsigned kFlags = CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY;
@@ -89,27 +99,103 @@ struct TrustStore::Anchors {
     return certificate;
   }
 
-  Result<Signer> check_chain(X509* certificate, CMS_ContentInfo* cms, int64_t time) const {
+  Result<Signer> check_chain(X509* certificate, CMS_ContentInfo* cms, int64_t claimed_time) const {
+    const int64_t time = std::max(claimed_time, earliest);
+    const openssl::OwnedX509Stack embedded(CMS_get1_certs(cms));
+    if (embedded && sk_X509_num(embedded.get()) > kMaxEmbedded) {
+      return bad_signature("the signature brings " + std::to_string(sk_X509_num(embedded.get())) +
+                           " certificates; at most " + std::to_string(kMaxEmbedded) + " are accepted");
+    }
     const openssl::StoreContext context(X509_STORE_CTX_new());
-    STACK_OF(X509)* embedded = CMS_get1_certs(cms);
-    X509_STORE_CTX_init(context.get(), store.get(), certificate, embedded);
+    X509_STORE_CTX_init(context.get(), store.get(), certificate, embedded.get());
     X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
     // An anchor need not be a self-signed root: a publisher's leaf certificate can be one.
     X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_time(parameters, static_cast<time_t>(time));
+    X509_VERIFY_PARAM_set_depth(parameters, kMaxChain);
     // 112 bits of security: RSA from 2048 bits on, no SHA-1 below the anchor.
     X509_VERIFY_PARAM_set_auth_level(parameters, 2);
     const int verdict = X509_verify_cert(context.get());
     const int error = X509_STORE_CTX_get_error(context.get());
-    sk_X509_pop_free(embedded, X509_free);
     ERR_clear_error();
-    Signer signer = describe(certificate);
-    const char* misuse = verdict == 1 ? wrong_purpose(certificate) : nullptr;
-    if (verdict == 1 && misuse == nullptr) return signer;
-    return make_error(Errc::untrusted, Reason::untrusted_signer,
-                      "signed by \"" + signer.subject + "\" (SHA-256 " + signer.fingerprint.substr(0, 16) +
-                          "…), which no trust anchor vouches for: " +
-                          (misuse != nullptr ? misuse : X509_verify_cert_error_string(error)));
+    Signer signer{openssl::name_text(X509_get_subject_name(certificate)), openssl::fingerprint(certificate)};
+    if (verdict != 1) {
+      const bool is_about_time = error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
+      return refusal(signer, "which no trust anchor vouches for",
+                     X509_verify_cert_error_string(error) + (is_about_time ? " at " + utc_text(time) : ""));
+    }
+    STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
+    TRY_VOID(check_rules(chain, signer));
+    TRY_VOID(check_revocation(chain, signer, time));
+    return signer;
+  }
+
+ private:
+  static Error refusal(const Signer& signer, const std::string& what, const std::string& why,
+                       Reason reason = Reason::untrusted_signer) {
+    return make_error(Errc::untrusted, reason,
+                      "signed by \"" + signer.subject + "\" (SHA-256 " + signer.fingerprint.substr(0, 16) + "…), " +
+                          what + ": " + why);
+  }
+
+  // Nothing about a certificate of the chain speaks against it but what the policy says; `signer` learns its anchors.
+  Result<void> check_rules(STACK_OF(X509) * chain, Signer& signer) const {
+    for (int i = 0; i < sk_X509_num(chain); ++i) {
+      X509* certificate = sk_X509_value(chain, i);
+      const ChainLink link{certificate, i == 0, is_anchor(certificate)};
+      if (const auto broken = broken_rule(policy.certificates, link)) {
+        return refusal(signer, "whom the trust policy refuses", whose(certificate, i) + ": " + *broken);
+      }
+      // One certificate can be there under several names.
+      for (const Anchor& anchor : owned) {
+        if (X509_cmp(anchor.certificate.get(), certificate) != 0) continue;
+        signer.anchors.push_back({anchor.file, openssl::fingerprint(certificate)});
+      }
+    }
+    return {};
+  }
+
+  Result<void> check_revocation(STACK_OF(X509) * chain, const Signer& signer, int64_t time) const {
+    const bool required = policy.certificates.crl == CrlRule::required;
+    for (int i = 0; i < sk_X509_num(chain) && (required || !revocations.empty()); ++i) {
+      X509* certificate = sk_X509_value(chain, i);
+      X509* issuer = i + 1 < sk_X509_num(chain) ? sk_X509_value(chain, i + 1) : issuer_of_anchor(certificate);
+      const std::string who = whose(certificate, i);
+      switch (revocations.ask(certificate, issuer, time)) {
+        case RevocationLists::Answer::listed:
+          return refusal(signer, "which is revoked", who + " is in the revocation list of its issuer",
+                         Reason::signer_revoked);
+        case RevocationLists::Answer::damaged:
+          return refusal(signer, "which cannot be looked up",
+                         "the revocation list of the issuer of " + who + " is damaged or signed by another key");
+        case RevocationLists::Answer::uncovered:
+          if (!required || is_anchor(certificate)) break;
+          return refusal(signer, "which the trust policy wants to look up",
+                         "no revocation list that has not run out covers " + who + " at " + utc_text(time));
+        case RevocationLists::Answer::not_listed:
+          break;
+      }
+    }
+    return {};
+  }
+
+  static std::string whose(X509* certificate, int depth) {
+    if (depth == 0) return "its certificate";
+    return "certificate \"" + openssl::name_text(X509_get_subject_name(certificate)) + "\" above it";
+  }
+
+  [[nodiscard]] bool is_anchor(const X509* certificate) const {
+    return std::any_of(owned.begin(), owned.end(),
+                       [&](const Anchor& anchor) { return X509_cmp(anchor.certificate.get(), certificate) == 0; });
+  }
+
+  // nullptr if it is not known: an anchor need not bring the authority that issued it.
+  [[nodiscard]] X509* issuer_of_anchor(X509* certificate) const {
+    if (X509_check_issued(certificate, certificate) == X509_V_OK) return certificate;
+    for (const Anchor& anchor : owned) {
+      if (X509_check_issued(anchor.certificate.get(), certificate) == X509_V_OK) return anchor.certificate.get();
+    }
+    return nullptr;
   }
 };
 
@@ -120,6 +206,11 @@ TrustStore& TrustStore::operator=(TrustStore&&) noexcept = default;
 
 size_t TrustStore::size() const { return anchors_->owned.size(); }
 
+void TrustStore::set_policy(TrustPolicy policy) { anchors_->policy = std::move(policy); }
+const TrustPolicy& TrustStore::policy() const { return anchors_->policy; }
+
+int64_t TrustStore::judged_time(int64_t claimed) const { return std::max(claimed, anchors_->earliest); }
+
 Result<void> TrustStore::add_pem(std::string_view pem, std::string_view origin) {
   const openssl::Bio text = openssl::reader(as_bytes(pem));
   size_t added = 0;
@@ -128,7 +219,7 @@ Result<void> TrustStore::add_pem(std::string_view pem, std::string_view origin) 
     if (!certificate) break;
     X509_STORE_add_cert(anchors_->store.get(), certificate.get());
     sk_X509_push(anchors_->list.get(), certificate.get());
-    anchors_->owned.push_back(std::move(certificate));
+    anchors_->owned.push_back({std::move(certificate), file_name(origin)});
     ++added;
   }
   // Running out of PEM blocks is how the loop ends; anything else is a damaged certificate.
@@ -144,15 +235,27 @@ Result<void> TrustStore::add_pem(std::string_view pem, std::string_view origin) 
   return {};
 }
 
+Result<void> TrustStore::add_crl(ByteSpan file, std::string_view origin) {
+  return anchors_->revocations.add(file, origin);
+}
+
 Result<TrustStore> TrustStore::load(const Dir& root, const std::vector<std::string>& folders) {
   TrustStore store;
+  store.anchors_->earliest = earliest_time(root);
+  bool has_policy = false;
   for (const std::string& folder : folders) {
     TRY(const std::vector<std::string> names, root.list(folder));
     for (const std::string& name : names) {
-      if (!name.ends_with(".crt")) continue;
       const std::string path = folder + "/" + name;
-      TRY(const std::string pem, root.read_file(path, kMaxCertificateFile));
-      TRY_VOID(store.add_pem(pem, root.path_of(path)));
+      if (name.ends_with(".crt")) {
+        TRY(const std::string pem, root.read_file(path, kMaxCertificateFile));
+        TRY_VOID(store.add_pem(pem, root.path_of(path)));
+      } else if (name.ends_with(".crl")) {
+        TRY(const std::string list, root.read_file(path, kMaxRevocationFile));
+        TRY_VOID(store.add_crl(as_bytes(list), root.path_of(path)));
+      } else if (name == kTrustPolicyFile && !std::exchange(has_policy, true)) {
+        TRY(store.anchors_->policy, read_policy(root, path));
+      }
     }
   }
   return store;

@@ -1,4 +1,5 @@
-// Trust anchors: the certificates that may sign extensions, and the check of a CMS against them.
+// Trust anchors: the certificates that may sign extensions, and the check of a CMS against them, under the trust
+// policy.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +11,23 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "crypto/trust_policy.hpp"
 #include "sys/dir.hpp"
 
 namespace driverext {
+
+/// A trust anchor that vouches for a signer.
+struct SignerAnchor {
+  std::string file;         ///< name of the file that it came from, without its folder
+  std::string fingerprint;  ///< as Signer's
+};
 
 /// Who signed, as verified.
 struct Signer {
   std::string subject;      ///< RFC 2253 text
   std::string fingerprint;  ///< SHA-256 of the DER certificate, hex
+  /// Those in the chain from the signer's certificate up to the first that is an anchor, or further where all are.
+  std::vector<SignerAnchor> anchors = {};
 };
 
 /// When a signature's certificates must have been valid: seconds since 1970. Called with the
@@ -35,17 +45,25 @@ class TrustStore {
   TrustStore(TrustStore&&) noexcept;
   TrustStore& operator=(TrustStore&&) noexcept;
 
-  /// Adds every `*.crt` (PEM) of the folders, in the order given; absent folders are empty. A file
-  /// that is no certificate is an error: a trust anchor that is silently not loaded would show as
-  /// an untrusted image far from its cause.
+  /// Adds every `*.crt` (PEM) and `*.crl` (PEM or DER) of the folders, in the order given; absent folders are empty.
+  /// The first policy.toml that is found in them is the policy. Time is not before earliest_time() of `root`. A file
+  /// that cannot be used is an error (Reason::config_invalid): a trust anchor that is silently not loaded would show as
+  /// an untrusted image far from its cause, and a policy or a revocation would not show at all.
   static Result<TrustStore> load(const Dir& root, const std::vector<std::string>& folders);
   /// Adds the certificates of one PEM text.
   Result<void> add_pem(std::string_view pem, std::string_view origin);
+  /// Adds a revocation list. Errors: Reason::config_invalid.
+  Result<void> add_crl(ByteSpan file, std::string_view origin);
+  void set_policy(TrustPolicy policy);
+  [[nodiscard]] const TrustPolicy& policy() const;
+  /// Number of trust anchors.
   [[nodiscard]] size_t size() const;
+  /// The time that is judged by: `claimed`, or what it is known to be later than. Seconds since 1970.
+  [[nodiscard]] int64_t judged_time(int64_t claimed) const;
 
   /// Checks a DER CMS with the signed content inside; returns content and signer.
-  /// Errors: Reason::signature_invalid (not what was signed, or not a CMS that is accepted),
-  /// Reason::untrusted_signer (no chain to an anchor, or not valid at that time).
+  /// Errors: Reason::signature_invalid (not what was signed, or not a CMS that is accepted), Reason::signer_revoked,
+  /// Reason::untrusted_signer (no chain to an anchor, not valid at that time, or against the policy).
   struct SignedContent;
   [[nodiscard]] Result<SignedContent> verify_attached(ByteSpan cms, const JudgedTime& time) const;
   /// Checks a DER CMS or PKCS#7 that signs `content` from outside. Errors as above.

@@ -101,7 +101,9 @@ Result<Trust> load_trust(const Dir& root) {
   TRY(TrustStore publishers, TrustStore::load(root, kTrustFolders));
   // A damaged one vouches for nothing; what publishers signed is as good as before.
   Result<TrustStore> node = TrustStore::load(root, {std::string(kNodeKeys)});
-  return Trust{std::move(publishers), node ? *std::move(node) : TrustStore()};
+  Trust trust{std::move(publishers), node ? *std::move(node) : TrustStore()};
+  trust.node.set_policy(trust.publishers.policy().for_own_key());
+  return trust;
 }
 
 Result<Inventory> take_inventory(const Dir& root, const Trust& trust, int64_t now) {

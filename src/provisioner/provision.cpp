@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "crypto/trusted_clock.hpp"
 #include "provisioner/config.hpp"
 #include "provisioner/definition.hpp"
 #include "provisioner/inventory.hpp"
@@ -202,10 +203,17 @@ class Provision {
     if (plan.problem) {
       conclude(status_, *plan.problem);
     } else {
+      remember_time_of(found_.inventory.images[*plan.image]);
       status_.reason = Reason::provisioned;
       status_.message = found_.config.driver + " " + status_.image->version + " for " + found_.facts.kernel_release;
     }
     return std::nullopt;
+  }
+
+  // What the node built is dated by the clock that this is to check. Not remembered is only less strict.
+  void remember_time_of(const KnownImage& known) {
+    if (known.origin == Origin::built) return;
+    (void)remember_time(host_.root, host_.now, known.image.manifest().created);
   }
 
   // True if another image may be tried.

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 
+#include "sysext/image_policy.hpp"
+
 namespace driverext {
 
-VerifiedImage::VerifiedImage(ImageFile file, Manifest manifest, std::string manifest_text, Signer signer)
+VerifiedImage::VerifiedImage(ImageFile file, Manifest manifest, std::string manifest_text, Signer signer,
+                             Precheck precheck)
     : file_(std::move(file)),
       manifest_(std::move(manifest)),
       manifest_text_(std::move(manifest_text)),
-      signer_(std::move(signer)) {}
+      signer_(std::move(signer)),
+      precheck_(precheck) {}
 
 Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& anchors, int64_t now) {
   const SignatureBlock& block = file.signature_block();
@@ -53,7 +57,13 @@ Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& an
   if (manifest->architecture != file.architecture().name) {
     return mismatch("manifest and partition types name different architectures");
   }
-  return VerifiedImage(std::move(file), *std::move(manifest), std::move(statement.manifest), std::move(signer));
+  const TrustPolicy& policy = anchors.policy();
+  TRY_VOID(check_image_policy(policy, *manifest, block.root_hash));
+  // Each signature came with certificates of its own to lead to an anchor by.
+  TRY_VOID(check_signer_policy(policy, *manifest, signed_statement.signer));
+  TRY_VOID(check_signer_policy(policy, *manifest, signer));
+  return VerifiedImage(std::move(file), *std::move(manifest), std::move(statement.manifest), std::move(signer),
+                       policy.precheck);
 }
 
 Result<void> VerifiedImage::check_tree() const {

@@ -14,8 +14,8 @@ namespace driverext {
 class VerifiedImage {
  public:
   /// In this order: the statement's CMS, the manifest, the root hash's PKCS#7 (what systemd
-  /// checks), the statement names that root hash. Costs the same for every size of image.
-  /// `now` is seconds since 1970; a clock behind the image's own creation time is moved up to it.
+  /// checks), the statement names that root hash, the rules on images of the anchors' policy. Costs the same for every
+  /// size of image. `now` is seconds since 1970; a clock behind the image's own creation time is moved up to it.
   /// Errors: Errc::untrusted with the reason.
   static Result<VerifiedImage> verify(ImageFile file, const TrustStore& anchors, int64_t now);
 
@@ -27,6 +27,9 @@ class VerifiedImage {
   [[nodiscard]] const Digest& root_hash() const { return file_.signature_block().root_hash; }
   [[nodiscard]] std::string root_hash_hex() const { return to_hex(root_hash()); }
 
+  /// How much of it the policy wants to be read before it is attached.
+  [[nodiscard]] Precheck precheck() const { return precheck_; }
+
   /// Every block of the hash tree leads to the root hash. Data blocks are left to the kernel, which
   /// checks each as it is read. Errors: Reason::hash_tree_corrupt.
   [[nodiscard]] Result<void> check_tree() const;
@@ -34,12 +37,13 @@ class VerifiedImage {
   [[nodiscard]] Result<void> check_all_data() const;
 
  private:
-  VerifiedImage(ImageFile file, Manifest manifest, std::string manifest_text, Signer signer);
+  VerifiedImage(ImageFile file, Manifest manifest, std::string manifest_text, Signer signer, Precheck precheck);
 
   ImageFile file_;
   Manifest manifest_;
   std::string manifest_text_;
   Signer signer_;
+  Precheck precheck_;
 };
 
 }  // namespace driverext

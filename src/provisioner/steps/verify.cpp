@@ -1,7 +1,8 @@
 // verify: the hash tree of the very file that will be attached leads to the signed root hash.
 //
 // The signatures were checked when the inventory was taken, on the same open file: without that
-// there is no VerifiedImage. Data blocks are the kernel's to check, as each is read.
+// there is no VerifiedImage. Data blocks are the kernel's to check, as each is read; the trust policy can ask for all
+// of them to be read once before.
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
@@ -16,7 +17,10 @@ class VerifyStep final : public Step {
     TRY(const auto device, find_active(context_.kernel, *context_.image));
     return device ? Probe::satisfied : Probe::needed;
   }
-  Result<void> apply() override { return context_.image->check_tree(); }
+  Result<void> apply() override {
+    const VerifiedImage& image = *context_.image;
+    return image.precheck() == Precheck::full ? image.check_all_data() : image.check_tree();
+  }
   Result<void> undo() override { return {}; }
   [[nodiscard]] bool stays_after_failure() const override { return true; }  // it only reads
 

@@ -1,0 +1,38 @@
+#include "sysext/image_policy.hpp"
+
+#include <algorithm>
+
+#include "base/version.hpp"
+
+namespace driverext {
+
+Result<void> check_image_policy(const TrustPolicy& policy, const Manifest& manifest, const Digest& root_hash) {
+  const std::string what = manifest.driver + " " + manifest.version;
+  if (policy.revoked_root_hashes.contains(root_hash)) {
+    return make_error(Errc::untrusted, Reason::image_revoked,
+                      "this image of " + what + " (root hash " + to_hex(root_hash) + ") is revoked");
+  }
+  const DriverRules* rules = policy.rules_for(manifest.driver);
+  if (rules == nullptr || rules->minimum_version.empty()) return {};
+  const std::optional<int> order = compare_versions(manifest.version, rules->minimum_version);
+  if (order && *order >= 0) return {};
+  return make_error(Errc::untrusted, Reason::version_too_old,
+                    what + (order ? " is older than " : " cannot be compared with ") + rules->minimum_version +
+                        ", the oldest version that is accepted");
+}
+
+Result<void> check_signer_policy(const TrustPolicy& policy, const Manifest& manifest, const Signer& signer) {
+  const DriverRules* rules = policy.rules_for(manifest.driver);
+  if (rules == nullptr || !rules->anchors) return {};
+  std::string theirs;
+  for (const SignerAnchor& anchor : signer.anchors) {
+    const auto is_this = [&](const std::string& name) { return name == anchor.file || name == anchor.fingerprint; };
+    if (std::any_of(rules->anchors->begin(), rules->anchors->end(), is_this)) return {};
+    theirs += (theirs.empty() ? "" : ", ") + anchor.file;
+  }
+  return make_error(Errc::untrusted, Reason::untrusted_signer,
+                    "signed by \"" + signer.subject + "\"; the trust anchor that vouches for it (" + theirs +
+                        ") may not sign driver " + manifest.driver);
+}
+
+}  // namespace driverext
