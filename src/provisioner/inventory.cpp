@@ -1,6 +1,7 @@
 #include "provisioner/inventory.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -26,6 +27,15 @@ Result<VerifiedImage> verify_file(const Dir& root, const std::string& name, cons
   TRY_VOID(check_file_is_ours(fd.get(), root.path_of(name)));
   TRY(ImageFile file, ImageFile::open(std::move(fd), root.path_of(name)));
   return VerifiedImage::verify(std::move(file), anchors, now);
+}
+
+// What goes to the store is the file that was verified. Another one that has its name by now waits for its own verdict.
+Result<void> check_still_named(const Dir& root, const std::string& name, int fd) {
+  struct stat verified {};
+  if (::fstat(fd, &verified) != 0) return os_failure(errno, "cannot look at " + root.path_of(name));
+  TRY(const auto named, root.status(name));
+  if (named && named->st_dev == verified.st_dev && named->st_ino == verified.st_ino) return {};
+  return make_error(Errc::conflict, root.path_of(name) + " was replaced after it was verified");
 }
 
 class Inventarist {
@@ -127,6 +137,7 @@ Result<void> move_to_store(const Dir& root, const std::string& name, const Verif
   TRY_VOID(root.make_dirs(store_folder(image), 0755));
   // On disk before it has its name there: after a power cut the store holds whole files only.
   TRY_VOID(sync_file(image.file().fd(), root.path_of(name)));
+  TRY_VOID(check_still_named(root, name, image.file().fd()));
   TRY_VOID(root.replace(name, store_name(image)));
   const std::string note = store_folder(image) + std::string(kOriginFile);
   if (origin == Origin::local) return root.remove_file(note);

@@ -1,5 +1,6 @@
 #include "provisioner/inventory.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +22,11 @@ using test::verdict;
 
 Inventory take(const FakeHost& host) {
   return must(take_inventory(host.root(), must(load_trust(host.root())), test::kNow));
+}
+
+VerifiedImage verified(const FakeHost& host, const std::string& name) {
+  ImageFile file = must(ImageFile::open(must(host.root().open_no_follow(name, O_RDONLY)), name));
+  return must(VerifiedImage::verify(std::move(file), test::publisher_only(), test::kNow));
 }
 
 std::map<std::string, std::string> rejected(const Inventory& inventory) {
@@ -247,7 +253,7 @@ TEST_F(NodeKey, DamagedImageThatItSignedIsRefused) {
 TEST(Inventory, OriginIsNotedBesideTheImageForPeople) {
   const FakeHost host;
   const std::string name = host.drop("x.raw", sample_bytes());
-  const VerifiedImage image = must(test::verify_bytes(sample_bytes()));
+  const VerifiedImage image = verified(host, name);
   must(move_to_store(host.root(), name, image, Origin::channel));
   ASSERT_EQ(take(host).images.size(), 1U);
   EXPECT_EQ(take(host).images[0].origin, Origin::channel);
@@ -260,10 +266,23 @@ TEST(Inventory, OriginIsNotedBesideTheImageForPeople) {
 
 TEST(Inventory, ImageThatIsDroppedAgainIsNoLongerTheChannels) {
   const FakeHost host;
-  const VerifiedImage image = must(test::verify_bytes(sample_bytes()));
-  must(move_to_store(host.root(), host.drop("x.raw", sample_bytes()), image, Origin::channel));
-  must(move_to_store(host.root(), host.drop("x.raw", sample_bytes()), image, Origin::local));
-  EXPECT_EQ(take(host).images[0].origin, Origin::local);
+  for (const Origin origin : {Origin::channel, Origin::local}) {
+    const std::string name = host.drop("x.raw", sample_bytes());
+    must(move_to_store(host.root(), name, verified(host, name), origin));
+    EXPECT_EQ(take(host).images[0].origin, origin);
+  }
+}
+
+TEST(Inventory, FileThatTookTheVerifiedOnesNameIsNotStored) {
+  const FakeHost host;
+  const std::string name = host.drop("x.raw", sample_bytes());
+  const VerifiedImage image = verified(host, name);
+  must(host.root().rename(name, std::string(kInbox) + "/elsewhere.raw"));
+  EXPECT_EQ(verdict(move_to_store(host.root(), name, image, Origin::local)), "conflict");
+  host.drop("x.raw", sample_bytes());
+  EXPECT_EQ(verdict(move_to_store(host.root(), name, image, Origin::local)), "conflict");
+  EXPECT_TRUE(must(host.root().status(name)));
+  EXPECT_FALSE(must(host.root().status(store_name(image))));
 }
 
 }  // namespace
