@@ -9,7 +9,7 @@
 
 #include "base/text.hpp"
 #include "cli/verb.hpp"
-#include "sysext/image_builder.hpp"
+#include "sysext/image_signer.hpp"
 #include "sysext/verified_image.hpp"
 
 namespace driverext::cli {

@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "cli/verb.hpp"
-#include "sysext/image_builder.hpp"
+#include "sysext/image_signer.hpp"
 
 namespace driverext::cli {
 namespace {
@@ -31,8 +31,9 @@ Result<int> sign(const std::string& image, const std::string& output, const std:
   UniqueFd fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return os_failure(errno, "cannot open " + image);
   TRY(const ImageFile file, ImageFile::open(std::move(fd), image));
-  TRY(const BuiltImage built, sign_image(file, key, output));
-  std::printf("%s  signed by certificate %s\n", to_hex(built.root_hash).c_str(), key.fingerprint().c_str());
+  TRY_VOID(sign_image(file, key, output));
+  std::printf("%s  signed by certificate %s\n", to_hex(file.signature_block().root_hash).c_str(),
+              key.fingerprint().c_str());
   return 0;
 }
 

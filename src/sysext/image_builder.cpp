@@ -11,28 +11,15 @@
 #include <system_error>
 
 #include "base/text.hpp"
-#include "crypto/signed_content.hpp"
 #include "sys/process.hpp"
 #include "sys/undo.hpp"
+#include "sysext/image_signer.hpp"
+#include "sysext/output_file.hpp"
 
 namespace driverext {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr uint64_t kCopyWindow = uint64_t{1} << 20;
-
-Result<void> copy_range(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size,
-                        std::string_view what) {
-  Bytes buffer(std::min(size, kCopyWindow));
-  for (uint64_t done = 0; done < size;) {
-    const auto window = std::span(buffer).first(std::min(kCopyWindow, size - done));
-    TRY_VOID(read_exactly(from, window, from_offset + done, what));
-    TRY_VOID(write_exactly(to, window, to_offset + done, what));
-    done += window.size();
-  }
-  return {};
-}
 
 Result<void> copy_tree(const ImageTree& from, const fs::path& tree) {
   const fs::path target = from.path_in_image.empty() ? tree : tree / from.path_in_image;
@@ -116,13 +103,6 @@ Digest derived(std::string_view purpose, ByteSpan input) {
   return hash.finish();
 }
 
-// The salt need only differ between images. Derived from the manifest it keeps builds reproducible, and shows later
-// that a manifest is the one that the image was built with.
-Bytes salt_of(std::string_view manifest_text) {
-  const Digest digest = derived("driverext verity salt", as_bytes(manifest_text));
-  return {digest.begin(), digest.end()};
-}
-
 Guid guid_of(ByteSpan digest_half) { return guid_from_text(to_hex(digest_half.first(16))); }
 
 // Where everything lies in a file that is about to be written.
@@ -160,70 +140,6 @@ Result<void> write_partition_table(int fd, const Layout& layout, const Architect
   TRY_VOID(write_exactly(fd, gpt.head, 0, path));
   return write_exactly(fd, gpt.tail, layout.file_size - gpt.tail.size(), path);
 }
-
-Result<SignatureBlock> make_signature(const Digest& root_hash, std::string manifest_text, const SigningKey* key) {
-  SignatureBlock block;
-  block.root_hash = root_hash;
-  if (key == nullptr) {
-    block.manifest = std::move(manifest_text);
-    return block;
-  }
-  const std::string hex = to_hex(root_hash);
-  const std::string statement = format_statement({root_hash, std::move(manifest_text)});
-  block.certificate_fingerprint = key->fingerprint();
-  TRY(block.signature, key->sign_detached(as_bytes(hex)));
-  TRY(block.statement, key->sign_attached(as_bytes(statement)));
-  return block;
-}
-
-Result<void> write_signature(int fd, ByteRange range, const SignatureBlock& block, const std::string& path) {
-  const std::string text = format_signature_block(block);
-  if (text.size() >= range.size) {
-    return make_error(Errc::invalid_input, "the signature needs " + human_size(text.size()) + ", its partition has " +
-                                               human_size(range.size));
-  }
-  Bytes padded(range.size);
-  const auto bytes = as_bytes(text);
-  std::copy(bytes.begin(), bytes.end(), padded.begin());
-  return write_exactly(fd, padded, range.offset, path);
-}
-
-// A file beside `output` that becomes it, or nothing.
-class OutputFile {
- public:
-  static Result<OutputFile> create(const std::string& output) {
-    OutputFile file;
-    file.output_ = output;
-    file.temporary_ = output + ".XXXXXX";
-    file.fd_ = UniqueFd(::mkostemp(file.temporary_.data(), O_CLOEXEC));
-    if (!file.fd_) return os_failure(errno, "cannot create a file beside " + output);
-    return file;
-  }
-  OutputFile(OutputFile&& other) noexcept
-      : fd_(std::move(other.fd_)), output_(std::move(other.output_)), temporary_(std::exchange(other.temporary_, {})) {}
-  OutputFile& operator=(OutputFile&&) = delete;
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-  ~OutputFile() {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  }
-
-  [[nodiscard]] int fd() const { return fd_.get(); }
-  Result<void> finish(uint64_t size) {
-    if (::ftruncate(fd(), static_cast<off_t>(size)) != 0 || ::fchmod(fd(), 0644) != 0 || ::fsync(fd()) != 0) {
-      return os_failure(errno, "cannot write " + output_);
-    }
-    if (::rename(temporary_.c_str(), output_.c_str()) != 0) return os_failure(errno, "cannot replace " + output_);
-    temporary_.clear();
-    return {};
-  }
-
- private:
-  OutputFile() = default;
-  UniqueFd fd_;
-  std::string output_;
-  std::string temporary_;
-};
 
 Result<void> pack_squashfs(const fs::path& tree, const fs::path& output, const BuildRequest& request) {
   const std::string epoch = std::to_string(request.manifest.created);
@@ -306,34 +222,6 @@ Result<BuiltImage> build_image(const BuildRequest& request) {
   TRY_VOID(write_partition_table(out.fd(), layout, *architecture, area.root_hash, request.output));
   TRY_VOID(out.finish(layout.file_size));
   return BuiltImage{area.root_hash, layout.file_size};
-}
-
-Result<BuiltImage> sign_image(const ImageFile& image, const SigningKey& key, const std::string& output) {
-  const Digest root_hash = image.signature_block().root_hash;
-  TRY(const Bytes area, image.read_hash_area());
-  TRY_VOID(check_hash_tree(area, image.verity(), root_hash));
-  TRY_VOID(check_data_blocks(image.fd(), image.data().offset, area, image.verity(), root_hash));
-  TRY(std::string manifest_text, unverified_manifest_text(image));
-  TRY(const Manifest manifest, parse_manifest(manifest_text).with_context("manifest"));
-  if (image.verity().salt != salt_of(manifest_text) || manifest.architecture != image.architecture().name) {
-    return make_error(Errc::untrusted, Reason::manifest_mismatch,
-                      "the manifest in the signature partition is not the one that the image was built with");
-  }
-  TRY(const SignatureBlock block, make_signature(root_hash, std::move(manifest_text), &key));
-
-  TRY(OutputFile out, OutputFile::create(output));
-  TRY_VOID(copy_range(image.fd(), 0, out.fd(), 0, image.size(), output));
-  TRY_VOID(write_signature(out.fd(), image.signature(), block, output));
-  TRY_VOID(out.finish(image.size()));
-  return BuiltImage{root_hash, image.size()};
-}
-
-Result<std::string> unverified_manifest_text(const ImageFile& image) {
-  const SignatureBlock& block = image.signature_block();
-  if (block.signature.empty()) return block.manifest;
-  TRY(const Bytes content, unverified_content(block.statement));
-  TRY(Statement statement, parse_statement(as_text(content)));
-  return std::move(statement.manifest);
 }
 
 }  // namespace driverext

@@ -50,12 +50,4 @@ struct BuiltImage {
 /// same bytes before signing: times come from the manifest's `created`, the salt from its digest.
 Result<BuiltImage> build_image(const BuildRequest& request);
 
-/// Writes a signed copy of the image to `output`. All data is checked against the root hash first:
-/// a signature must not bless what is already damaged.
-Result<BuiltImage> sign_image(const ImageFile& image, const SigningKey& key, const std::string& output);
-
-/// The manifest that an image carries in its signature partition, before anything is verified.
-/// Only for showing it, and for signing.
-Result<std::string> unverified_manifest_text(const ImageFile& image);
-
 }  // namespace driverext
