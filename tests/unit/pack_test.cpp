@@ -1,6 +1,7 @@
 // What goes into an image: modules and what they say, trees, definitions.
 #include "acquire/pack.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
