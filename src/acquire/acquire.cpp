@@ -239,7 +239,8 @@ class Acquirer {
     TRY_VOID(host_.root.make_dirs(folder, 0700));
     const std::string file = folder + "/built.raw";
     input.output = host_.root.path_of(file);
-    TRY(BuildRequest request, collect_image(input).with_context("what was built"));
+    TRY(PackResult packed, collect_image(input).with_context("what was built"));
+    BuildRequest& request = packed.request;
     if (request.manifest.kernel_release != facts_.kernel_release) {
       return make_error(Errc::incompatible, Reason::build_failed,
                         "the builder made modules for " + request.manifest.kernel_release);

@@ -1,18 +1,19 @@
 #include "acquire/pack.hpp"
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
 
-#include "crypto/digest.hpp"
-#include "modules/load_order.hpp"
-#include "modules/module_file.hpp"
+#include "base/text.hpp"
+#include "provisioner/definition.hpp"
 #include "sys/dir.hpp"
 #include "sysext/architecture.hpp"
 
@@ -21,19 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxModule = size_t{1} << 30;
-
-Result<std::vector<fs::path>> module_files(const std::string& folder) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() == ".ko") files.push_back(it->path());
-  }
-  if (error) return os_failure(error.value(), "cannot list " + folder);
-  if (files.empty()) return make_error(Errc::not_found, "there is no *.ko file in " + folder);
-  std::sort(files.begin(), files.end());
-  return files;
-}
+constexpr const char* kFirmwareFolder = "usr/lib/firmware";
+constexpr std::array<const char*, 3> kFirmwareEndings = {"", ".xz", ".zst"};
 
 Result<uint64_t> modification_time(const fs::path& file) {
   struct stat info {};
@@ -70,54 +60,73 @@ Result<uint64_t> creation_time(const PackInput& input) {
     TRY(const uint64_t time, newest_in(folder));
     newest = std::max(newest, time);
   }
+  if (!input.definition.empty()) {
+    TRY(const uint64_t time, modification_time(input.definition));
+    newest = std::max(newest, time);
+  }
   return newest;
 }
 
-// Adds one module to manifest and file list; all must be for the same kernel.
-Result<void> add_module(const fs::path& file, BuildRequest& request) {
-  TRY(ModuleInfo info, read_module_file(file.string()));
-  Manifest& manifest = request.manifest;
-  const Architecture* architecture = architecture_of_machine(info.machine);
-  if (architecture == nullptr) return make_error(Errc::unsupported, file.string() + " is for " + info.machine);
-  if (manifest.vermagic.empty()) {
-    manifest.architecture = architecture->name;
-    manifest.vermagic = info.vermagic;
-    manifest.kernel_release = info.kernel_release();
-    if (manifest.license.empty()) manifest.license = info.license;
-  }
-  if (info.vermagic != manifest.vermagic || architecture->name != manifest.architecture) {
-    return make_error(Errc::invalid_input, file.string() + " is for \"" + info.vermagic +
-                                               "\", the modules before it for \"" + manifest.vermagic +
-                                               "\"; an image holds modules for one kernel");
-  }
-  if (info.build_id.empty()) {
-    return make_error(Errc::invalid_input, file.string() +
-                                               " has no build id, by which it is known once it is loaded; "
-                                               "link it with --build-id (Kbuild does)");
-  }
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return os_failure(errno, "cannot open " + file.string());
-  TRY(const std::string bytes, read_fd(fd.get(), kMaxModule, file.string()));
-  ModuleRecord record;
-  record.name = info.name;
-  record.path =
-      "usr/lib/modules/" + manifest.kernel_release + "/driverext/" + manifest.driver + "/" + file.filename().string();
-  record.size = bytes.size();
-  record.sha256 = to_hex(sha256(as_bytes(bytes)));
-  record.build_id = std::move(info.build_id);
-  record.depends = std::move(info.depends);
-  request.files.push_back({file.string(), record.path, ""});
-  manifest.modules.push_back(std::move(record));
+Result<void> add_modules(const PackInput& input, PackResult& result) {
+  TRY(PackedModules packed, pack_modules(input.modules, input.manifest.driver, input.output));
+  Manifest& manifest = result.request.manifest;
+  manifest.vermagic = std::move(packed.vermagic);
+  manifest.kernel_release = std::move(packed.kernel_release);
+  manifest.architecture = std::move(packed.architecture);
+  if (manifest.license.empty()) manifest.license = std::move(packed.license);
+  manifest.toolchain = std::move(packed.toolchain);
+  manifest.modules = std::move(packed.records);
+  result.request.files = std::move(packed.files);
+  result.scratch = std::move(packed.scratch);
   return {};
 }
 
-Result<void> add_modules(const std::string& folder, BuildRequest& request) {
-  TRY(const std::vector<fs::path> files, module_files(folder));
-  for (const fs::path& file : files) TRY_VOID(add_module(file, request));
-  std::vector<ModuleNode> nodes;
-  for (const ModuleRecord& record : request.manifest.modules) nodes.push_back({record.name, record.depends});
-  TRY(const LoadOrder order, order_modules(nodes));  // a circle is better found here than at boot
-  (void)order;
+Result<void> add_definition(const PackInput& input, PackResult& result) {
+  if (input.definition.empty()) return {};
+  if (!result.request.manifest.is_merged()) {
+    return make_error(Errc::invalid_input, "only images that are loaded or merged carry a driver definition");
+  }
+  const UniqueFd fd(::open(input.definition.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return os_failure(errno, "cannot open " + input.definition);
+  TRY(std::string text, read_fd(fd.get(), kMaxDefinition, input.definition));
+  const std::string& driver = input.manifest.driver;
+  TRY_VOID(parse_definition(text, driver, input.definition));
+  result.request.files.push_back({"", "usr/lib/driverext/drivers/" + driver + ".toml", std::move(text)});
+  return {};
+}
+
+// Every file below a tree's firmware folder, by its name there.
+Result<std::vector<std::string>> firmware_of(const std::string& tree) {
+  std::vector<std::string> names;
+  const fs::path folder = fs::path(tree) / kFirmwareFolder;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (!fs::is_directory(it->symlink_status(error))) names.push_back(it->path().lexically_relative(folder).string());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return os_failure(error.value(), "cannot list " + folder.string());
+  }
+  return names;
+}
+
+// The kernel takes firmware from the tree or from the host, also compressed; which of them is a matter of the driver.
+// So what is missing is worth a word, and no error.
+Result<void> note_missing_firmware(const PackInput& input, PackResult& result) {
+  TRY(const std::vector<std::string> there, firmware_of(input.tree));
+  const auto is_there = [&](const std::string& wanted) {
+    return std::any_of(there.begin(), there.end(), [&](const std::string& name) {
+      return std::any_of(kFirmwareEndings.begin(), kFirmwareEndings.end(), [&](const char* ending) {
+        return ::fnmatch((wanted + ending).c_str(), name.c_str(), FNM_PATHNAME) == 0;
+      });
+    });
+  };
+  for (const ModuleRecord& record : result.request.manifest.modules) {
+    for (const std::string& wanted : record.firmware) {
+      if (is_there(wanted)) continue;
+      result.warnings.push_back("module " + record.name + " asks for firmware " + wanted + ", which is not in " +
+                                (fs::path(input.tree) / kFirmwareFolder).string() + "; the host has to have it");
+    }
+  }
   return {};
 }
 
@@ -149,8 +158,9 @@ Result<void> find_kernels(const std::string& tree, Manifest& manifest) {
 
 }  // namespace
 
-Result<BuildRequest> collect_image(const PackInput& input) {
-  BuildRequest request;
+Result<PackResult> collect_image(const PackInput& input) {
+  PackResult result;
+  BuildRequest& request = result.request;
   request.output = input.output;
   Manifest& manifest = request.manifest;
   manifest.driver = input.manifest.driver;
@@ -161,17 +171,21 @@ Result<BuildRequest> collect_image(const PackInput& input) {
   manifest.os_id = input.manifest.os_id;
   manifest.os_version_id = input.manifest.os_version_id;
   manifest.license = input.manifest.license;
+  manifest.source_sha256 = input.source_digest;
   TRY(manifest.created, creation_time(input));
   if (manifest.is_loadable()) {
-    TRY_VOID(add_modules(input.modules, request));
+    TRY_VOID(add_modules(input, result));
   } else {
     TRY_VOID(take_own_architecture(manifest));
   }
   switch (input.kind) {
     case Kind::modules:
       break;
-    case Kind::userland:
     case Kind::complete:
+      TRY_VOID(note_missing_firmware(input, result));
+      request.trees.push_back({input.tree, ""});
+      break;
+    case Kind::userland:
       request.trees.push_back({input.tree, ""});
       break;
     case Kind::source:
@@ -182,8 +196,16 @@ Result<BuildRequest> collect_image(const PackInput& input) {
       request.trees.push_back({input.tree, ""});
       break;
   }
-  TRY_VOID(parse_manifest(format_manifest(manifest)).with_context("the manifest that would result"));
-  return request;
+  TRY_VOID(add_definition(input, result));
+  const std::string text = format_manifest(manifest);
+  if (text.size() > kMaxManifestSize) {
+    return make_error(Errc::invalid_input, "the manifest of " + std::to_string(manifest.modules.size()) +
+                                               " modules would have " + human_size(text.size()) + ", at most " +
+                                               human_size(kMaxManifestSize) +
+                                               " fit into an image; make several images of fewer modules");
+  }
+  TRY_VOID(parse_manifest(text).with_context("the manifest that would result"));
+  return result;
 }
 
 }  // namespace driverext

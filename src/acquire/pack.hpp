@@ -1,8 +1,11 @@
 // Packing: what goes into an extension image, collected from module files and directories.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "acquire/pack_modules.hpp"
 #include "base/result.hpp"
 #include "sysext/image_builder.hpp"
 
@@ -11,13 +14,23 @@ namespace driverext {
 struct PackInput {
   Kind kind = Kind::modules;
   ManifestInput manifest;
-  std::string modules;  ///< modules, complete: directory with the *.ko files, all for one kernel
-  std::string tree;     ///< complete: with usr/; source: the Kbuild tree; builder: the root file system
+  std::string modules;  ///< modules, complete: directory with the *.ko[.xz|.zst|.gz] files, all for one kernel
+  std::string tree;     ///< userland, complete: with usr/ only; source: the Kbuild tree; builder: the root file system
+  std::string definition;     ///< modules, userland, complete: the driver's definition (TOML); empty: none
+  std::string source_digest;  ///< SHA-256 of the sources that all was made from, hex; empty: not told
   std::string output;
 };
 
-/// Reads the modules, fills in what they tell, and checks that the manifest that results can be read back.
-/// SOURCE_DATE_EPOCH sets the creation time, else it is that of the newest file.
-Result<BuildRequest> collect_image(const PackInput& input);
+/// What to build, and what was noticed on the way. Owns files that the request names: it outlives build_image().
+struct PackResult {
+  BuildRequest request;
+  std::vector<std::string> warnings;     ///< for people, a line each
+  std::optional<ScratchFolder> scratch;  ///< modules that were compressed
+};
+
+/// Reads the modules, fills in what they tell, and checks that the manifest that results can be read back. Files go
+/// into the image as they are: who signs or strips modules does so before. SOURCE_DATE_EPOCH sets the creation time,
+/// else it is that of the newest file.
+Result<PackResult> collect_image(const PackInput& input);
 
 }  // namespace driverext

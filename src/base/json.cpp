@@ -83,7 +83,7 @@ Result<Json> parse_json(std::string_view text, JsonLimits limits) {
   return value;
 }
 
-Result<void> only_members(const Json& object, std::initializer_list<std::string_view> known) {
+Result<void> only_members(const Json& object, std::span<const std::string_view> known) {
   if (!object.is_object()) return make_error(Errc::invalid_input, "not a JSON object");
   for (const auto& item : object.items()) {
     if (std::find(known.begin(), known.end(), item.key()) == known.end()) {

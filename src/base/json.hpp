@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,7 +28,10 @@ struct JsonLimits {
 Result<Json> parse_json(std::string_view text, JsonLimits limits = {});
 
 /// Refuses an object with members that are not in `known`.
-Result<void> only_members(const Json& object, std::initializer_list<std::string_view> known);
+Result<void> only_members(const Json& object, std::span<const std::string_view> known);
+inline Result<void> only_members(const Json& object, std::initializer_list<std::string_view> known) {
+  return only_members(object, std::span(known.begin(), known.size()));
+}
 
 /// Required members of an object; Errc::invalid_input names the member.
 Result<std::string> json_string(const Json& object, std::string_view name);

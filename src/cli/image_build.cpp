@@ -47,7 +47,7 @@ struct Options {
   std::string output;
 };
 
-Result<BuildRequest> collect(const Options& options) {
+Result<PackResult> collect(const Options& options) {
   TRY(const std::string text, read_argument_file(options.manifest, kMaxManifestSize));
   PackInput input;
   TRY(input.manifest, parse_manifest_input(text).with_context(options.manifest));
@@ -55,13 +55,17 @@ Result<BuildRequest> collect(const Options& options) {
   input.modules = options.modules;
   input.tree = options.tree;
   input.output = options.output;
-  TRY(BuildRequest request, collect_image(input));
-  request.zstd_level = options.level;
-  return request;
+  TRY(PackResult packed, collect_image(input));
+  packed.request.zstd_level = options.level;
+  return packed;
 }
 
 Result<int> build(const Options& options) {
-  TRY(BuildRequest request, collect(options));
+  TRY(PackResult packed, collect(options));
+  BuildRequest& request = packed.request;
+  for (const std::string& warning : packed.warnings) {
+    std::fprintf(stderr, "driverext: warning: %s\n", printable(warning).c_str());
+  }
   std::optional<SigningKey> key;
   if (!options.key.empty()) {
     TRY(const std::string key_pem, read_argument_file(options.key, kMaxPem));

@@ -161,17 +161,20 @@ Result<Definition> parse(const toml::table& table, const std::string& file) {
 
 }  // namespace
 
+Result<Definition> parse_definition(std::string_view text, const std::string& driver, const std::string& file) {
+  TRY(const toml::table table, parse_toml(text, file));
+  TRY(Definition definition, parse(table, file));
+  if (definition.name != driver) {
+    return config_error(file, table.source(), "it defines \"" + definition.name + "\", not " + driver);
+  }
+  return definition;
+}
+
 Result<Definition> read_definition(const Dir& root, const std::string& driver) {
   for (const char* folder : {"etc/driverext/drivers/", "usr/lib/driverext/drivers/"}) {
     const std::string name = folder + driver + ".toml";
-    Result<toml::table> table = read_toml(root, name);
-    if (!table && table.error().code == Errc::not_found) continue;
-    if (!table) return std::move(table).error();
-    TRY(Definition definition, parse(*table, root.path_of(name)));
-    if (definition.name != driver) {
-      return config_error(root.path_of(name), table->source(), "it defines \"" + definition.name + "\", not " + driver);
-    }
-    return definition;
+    TRY(const std::optional<std::string> text, root.read_if_there(name, kMaxDefinition));
+    if (text) return parse_definition(*text, driver, root.path_of(name));
   }
   return make_error(
       Errc::invalid_input, Reason::config_invalid,

@@ -10,6 +10,8 @@
 
 namespace driverext {
 
+constexpr size_t kMaxDefinition = size_t{1} << 20;
+
 struct DefinedModule {
   std::string name;        ///< as /proc/modules spells it
   std::string parameters;  ///< "key=value key=value"
@@ -64,6 +66,9 @@ struct Definition {
   std::vector<std::string> check;  ///< command, run inside the driver root; empty: none
   std::optional<DefinedToolkit> toolkit;
 };
+
+/// The text of DRIVER.toml; `file` is only named in messages. Errors: Reason::config_invalid.
+Result<Definition> parse_definition(std::string_view text, const std::string& driver, const std::string& file);
 
 /// From etc/driverext/drivers, else usr/lib/driverext/drivers. Errors: Reason::config_invalid.
 Result<Definition> read_definition(const Dir& root, const std::string& driver);

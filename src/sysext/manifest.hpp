@@ -1,27 +1,21 @@
 // The manifest: what an extension image holds and which host it is for. Signed with the root hash.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
+#include "sysext/module_record.hpp"
 
 namespace driverext {
 
 /// Where the manifest stands inside an image.
 constexpr std::string_view kManifestPath = "usr/lib/driverext/manifest.json";
-constexpr size_t kMaxManifestSize = size_t{1} << 20;
-
-struct ModuleRecord {
-  std::string name;  ///< as /proc/modules spells it
-  std::string path;  ///< relative to the image's root
-  uint64_t size = 0;
-  std::string sha256;
-  std::string build_id;  ///< GNU build id, hex; what /sys/module/NAME/notes shows once it is loaded
-  std::vector<std::string> depends;
-};
+/// The signed statement of a manifest of this size still fits into a signature partition (kMaxSignaturePartition).
+constexpr size_t kMaxManifestSize = size_t{2} << 20;
 
 /// What an extension holds.
 enum class Kind {
@@ -49,6 +43,8 @@ struct Manifest {
   std::string os_version_id;         ///< VERSION_ID=
   std::string license;
   uint64_t created = 0;               ///< seconds since 1970, from SOURCE_DATE_EPOCH
+  std::string toolchain;              ///< modules, complete: the compilers' own words; can be empty
+  std::string source_sha256;          ///< digest of the sources that all was made from, hex; empty: not told
   std::vector<ModuleRecord> modules;  ///< modules, complete; else empty
 
   /// Holds modules to load, not something to build from.
@@ -69,10 +65,19 @@ std::string extension_name(const Manifest& manifest);
 /// Where the Kbuild tree of a source extension stands in it.
 std::string source_folder(const Manifest& manifest);
 
+/// The members of a manifest of this kind, in the order in which they are written; those that can be absent included.
+std::vector<std::string_view> manifest_members(Kind kind);
+inline constexpr auto kOsMembers = std::to_array<std::string_view>({"id", "versionId"});
+inline constexpr auto kSourceMembers = std::to_array<std::string_view>({"sha256"});
+
 /// Strict: unknown members, duplicate members and unusable names are errors (Errc::invalid_input).
 Result<Manifest> parse_manifest(std::string_view text);
 /// Members in a fixed order: equal manifests have equal bytes.
 std::string format_manifest(const Manifest& manifest);
+
+/// What a module or a tool says of itself, as free text of a manifest: bytes that are not printable ASCII become \xNN,
+/// line breaks and tabs blanks, and what is longer than `max_size` ends with "...". Equal input gives equal text.
+std::string manifest_text(std::string_view text, size_t max_size = std::string::npos);
 
 /// What a person writes for `driverext image build`: a manifest without what the modules tell.
 struct ManifestInput {

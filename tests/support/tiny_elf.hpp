@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace driverext::test {
 
@@ -49,19 +51,25 @@ struct TinyModule {
   std::string license = "GPL";
   std::string depends{};  ///< names, with commas between them
   std::string build_id = "0123456789abcdef0123";
+  std::vector<std::string> info{};                           ///< more "key=value"
+  std::vector<std::pair<std::string, uint32_t>> versions{};  ///< symbols and their CRCs
+  std::string comment{};                                     ///< content of .comment
 };
 
-/// What modinfo(8) reads of a module, and nothing that a kernel could run.
-inline std::string tiny_module(const TinyModule& module) {
-  std::string info;
-  for (const std::string& entry : {"name=" + module.name, "vermagic=" + module.vermagic, "license=" + module.license,
-                                   "depends=" + module.depends}) {
-    info += entry + '\0';
-  }
-  const std::string names("\0.note.gnu.build-id\0.modinfo\0.shstrtab\0", 39);
-  const std::string contents[] = {"", elf_note("GNU", NT_GNU_BUILD_ID, module.build_id), info, names};
-  const uint32_t types[] = {SHT_NULL, SHT_NOTE, SHT_PROGBITS, SHT_STRTAB};
-  const uint32_t name_offsets[] = {0, 1, 20, 29};
+struct TinySection {
+  std::string name;
+  uint32_t type = SHT_PROGBITS;
+  std::string content;
+};
+
+/// A relocatable file with these sections, and their names in a last one.
+inline std::string tiny_object(std::vector<TinySection> sections) {
+  sections.insert(sections.begin(), TinySection{"", SHT_NULL, ""});
+  sections.push_back({".shstrtab", SHT_STRTAB, ""});
+  std::string names;
+  for (const TinySection& section : sections) names += section.name + '\0';
+  sections.back().content = names;
+
   Elf64_Ehdr header{};
   std::string_view(ELFMAG, SELFMAG).copy(reinterpret_cast<char*>(header.e_ident), SELFMAG);
   header.e_ident[EI_CLASS] = ELFCLASS64;
@@ -73,21 +81,53 @@ inline std::string tiny_module(const TinyModule& module) {
   header.e_ehsize = sizeof(header);
   header.e_shoff = sizeof(header);
   header.e_shentsize = sizeof(Elf64_Shdr);
-  header.e_shnum = 4;
-  header.e_shstrndx = 3;
+  header.e_shnum = static_cast<Elf64_Half>(sections.size());
+  header.e_shstrndx = static_cast<Elf64_Half>(sections.size() - 1);
   std::string file(reinterpret_cast<const char*>(&header), sizeof(header));
-  uint64_t offset = sizeof(header) + 4 * sizeof(Elf64_Shdr);
-  for (int i = 0; i < 4; ++i) {
+  uint64_t offset = sizeof(header) + sections.size() * sizeof(Elf64_Shdr);
+  size_t name = 0;
+  for (const TinySection& each : sections) {
     Elf64_Shdr section{};
-    section.sh_name = name_offsets[i];
-    section.sh_type = types[i];
+    section.sh_name = static_cast<Elf64_Word>(name);
+    section.sh_type = each.type;
     section.sh_offset = offset;
-    section.sh_size = contents[i].size();
+    section.sh_size = each.content.size();
     file.append(reinterpret_cast<const char*>(&section), sizeof(section));
-    offset += contents[i].size();
+    offset += each.content.size();
+    name += each.name.size() + 1;
   }
-  for (const std::string& content : contents) file += content;
+  for (const TinySection& each : sections) file += each.content;
   return file;
+}
+
+/// struct modversion_info of each symbol.
+inline std::string version_table(const std::vector<std::pair<std::string, uint32_t>>& versions) {
+  std::string table;
+  for (const auto& [symbol, crc] : versions) {
+    const uint64_t wide = crc;
+    std::string entry(reinterpret_cast<const char*>(&wide), sizeof(wide));
+    entry += symbol;
+    entry.resize(64, '\0');
+    table += entry;
+  }
+  return table;
+}
+
+/// What modinfo(8) reads of a module, and nothing that a kernel could run.
+inline std::string tiny_module(const TinyModule& module) {
+  std::string info;
+  for (const std::string& entry : {"name=" + module.name, "vermagic=" + module.vermagic, "license=" + module.license,
+                                   "depends=" + module.depends}) {
+    info += entry + '\0';
+  }
+  for (const std::string& entry : module.info) info += entry + '\0';
+  std::vector<TinySection> sections = {
+      {".note.gnu.build-id", SHT_NOTE,
+       module.build_id.empty() ? "" : elf_note("GNU", NT_GNU_BUILD_ID, module.build_id)},
+      {".modinfo", SHT_PROGBITS, info}};
+  if (!module.versions.empty()) sections.push_back({"__versions", SHT_PROGBITS, version_table(module.versions)});
+  if (!module.comment.empty()) sections.push_back({".comment", SHT_PROGBITS, module.comment});
+  return tiny_object(std::move(sections));
 }
 
 }  // namespace driverext::test

@@ -42,7 +42,9 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kConfined = 
     {"nlohmann/", {"base/json.hpp"}},
     {"curl/", {"channel/http.cpp"}},
     {"blkid/", {}},
-    {"zstd.h", {}},
+    {"lzma.h", {"modules/module_compression.cpp"}},
+    {"zlib.h", {"modules/module_compression.cpp"}},
+    {"zstd.h", {"modules/module_compression.cpp"}},
 };
 
 constexpr const char* kCloses = R"((^|[^_a-zA-Z0-9>.])(::)?(close|fclose|close_range)\s*\()";

@@ -1,0 +1,50 @@
+// The modules of an image: read, put on record, and decompressed where they are not plain.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.hpp"
+#include "sysext/image_builder.hpp"
+
+namespace driverext {
+
+/// A folder of temporary files that goes away with its owner.
+class ScratchFolder {
+ public:
+  /// Beside a file that is to be written, so on a file system that has room for it.
+  static Result<ScratchFolder> beside(const std::string& file);
+  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ScratchFolder& operator=(ScratchFolder&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder();
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+struct PackedModules {
+  std::vector<ModuleRecord> records;
+  std::vector<ImageContent> files;
+  std::string vermagic;  ///< of all of them
+  std::string kernel_release;
+  std::string architecture;  ///< as systemd spells it
+  std::string license;       ///< of the first
+  std::string toolchain;     ///< what compiled them, in the compilers' own words
+  std::optional<ScratchFolder> scratch;
+};
+
+/// All modules of a folder, which have to be for one kernel. Those that are compressed are decompressed into a scratch
+/// folder beside `output`: inside an image that is compressed itself they would gain nothing.
+Result<PackedModules> pack_modules(const std::string& folder, const std::string& driver, const std::string& output);
+
+}  // namespace driverext
