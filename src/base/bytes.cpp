@@ -1,5 +1,7 @@
 #include "base/bytes.hpp"
 
+#include <algorithm>
+
 namespace driverext {
 namespace {
 
@@ -24,6 +26,10 @@ constexpr std::array<uint32_t, 256> make_crc_table() {
 constexpr auto kCrcTable = make_crc_table();
 
 }  // namespace
+
+bool is_all_zero(ByteSpan bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
 
 std::string to_hex(ByteSpan bytes) {
   static constexpr std::string_view kDigits = "0123456789abcdef";

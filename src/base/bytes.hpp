@@ -35,6 +35,8 @@ void store_le(std::span<std::byte> bytes, size_t offset, T value) {
   }
 }
 
+bool is_all_zero(ByteSpan bytes);
+
 std::string to_hex(ByteSpan bytes);
 /// Lower-case hexadecimal only, an even number of digits; anything else is nothing.
 std::optional<Bytes> from_hex(std::string_view text);

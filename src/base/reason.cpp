@@ -29,6 +29,11 @@ constexpr std::array kReasons = {
     ReasonInfo{Reason::signature_invalid, "signature-invalid", "339a1047ffb04d0892f217056a088aa1", Outcome::untrusted,
                ExitCode::untrusted, "A signature in the image does not match what it signs.",
                "The image was altered or damaged; fetch it again from its publisher."},
+    ReasonInfo{Reason::manifest_missing, "manifest-missing", "c8ac030a1f084562b05d2293d169316a", Outcome::untrusted,
+               ExitCode::untrusted,
+               "The image is signed, but it has no signed manifest: nothing says which driver and kernel it is for.",
+               "Make it with driverext image build; what other tools make can only be looked at with driverext image "
+               "verify."},
     ReasonInfo{Reason::manifest_mismatch, "manifest-mismatch", "b19bec720713434481d9f35e38011cf2", Outcome::untrusted,
                ExitCode::untrusted, "The signed statement does not belong to this image.",
                "The image was altered or put together wrongly; fetch it again from its publisher."},

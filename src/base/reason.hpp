@@ -17,6 +17,7 @@ enum class Reason {
   unsigned_image,
   untrusted_signer,
   signature_invalid,
+  manifest_missing,
   manifest_mismatch,
   image_malformed,
   unsafe_file,

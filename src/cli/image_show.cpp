@@ -1,21 +1,22 @@
 // driverext image inspect and image verify: what an image says, and whether it may be believed.
-#include <fcntl.h>
 #include <getopt.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <optional>
 
 #include "base/text.hpp"
+#include "cli/image_arguments.hpp"
 #include "cli/verb.hpp"
+#include "crypto/signed_content.hpp"
+#include "sysext/foreign_image.hpp"
 #include "sysext/image_signer.hpp"
 #include "sysext/verified_image.hpp"
 
 namespace driverext::cli {
 namespace {
-
-constexpr size_t kMaxPem = size_t{1} << 20;
 
 constexpr const char* kInspectHelp =
     "Usage: driverext image inspect [--json=pretty|short|off] IMAGE\n"
@@ -36,73 +37,130 @@ constexpr const char* kVerifyHelp =
     "\n"
     "Exit codes: 0 trusted and whole, 65 not.\n";
 
-Result<ImageFile> open_image(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return os_failure(errno, "cannot open " + path);
-  return ImageFile::open(std::move(fd), path);
+constexpr const char* kNoManifest = "none; provision refuses such an image (manifest-missing)";
+
+std::string date_text(int64_t seconds) {
+  const auto time = static_cast<std::time_t>(seconds);
+  std::tm parts{};
+  std::array<char, 32> text{};
+  if (::gmtime_r(&time, &parts) == nullptr ||
+      std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+    return std::to_string(seconds);
+  }
+  return text.data();
 }
 
-// The manifest as it is written, and what only the container tells.
-OrderedJson describe(const ImageFile& file, const Manifest& manifest) {
-  OrderedJson object = OrderedJson::parse(format_manifest(manifest));
-  const auto range = [](ByteRange part) { return OrderedJson{{"offset", part.offset}, {"size", part.size}}; };
+// A partition's place in the list is the table's; its name, an attacker's to choose, is not what tells it.
+const Partition& partition_at(const ImageFile& file, ByteRange range) {
+  return *std::find_if(file.partitions().begin(), file.partitions().end(),
+                       [&](const Partition& partition) { return partition.offset == range.offset; });
+}
+
+OrderedJson describe_partition(const ImageFile& file, ByteRange range) {
+  const Partition& partition = partition_at(file, range);
+  return {{"offset", range.offset},
+          {"size", range.size},
+          {"type", guid_to_text(partition.type)},
+          {"uuid", guid_to_text(partition.uuid)},
+          {"name", partition.name},
+          {"readOnly", (partition.attributes & kPartitionReadOnly) != 0}};
+}
+
+OrderedJson describe_certificates(const ImageFile& file) {
+  OrderedJson list = OrderedJson::array();
+  const auto certificates = unverified_certificates(file.signature_block().signature);
+  for (const CertificateInfo& info : certificates ? *certificates : std::vector<CertificateInfo>()) {
+    list.push_back({{"subject", info.subject},
+                    {"issuer", info.issuer},
+                    {"fingerprint", info.fingerprint},
+                    {"validFrom", info.valid_from},
+                    {"validUntil", info.valid_until}});
+  }
+  return list;
+}
+
+// The manifest as it is written, if there is one, and what only the container tells.
+OrderedJson describe(const ImageFile& file, const std::optional<Manifest>& manifest) {
+  const VeritySuperblock& verity = file.verity();
+  OrderedJson object = manifest ? OrderedJson::parse(format_manifest(*manifest)) : OrderedJson::object();
+  object["hasManifest"] = manifest.has_value();
   object["size"] = file.size();
   object["rootHash"] = to_hex(file.signature_block().root_hash);
-  object["partitions"] = {
-      {"root", range(file.data())}, {"root-verity", range(file.hash())}, {"root-verity-sig", range(file.signature())}};
+  object["partitions"] = {{"root", describe_partition(file, file.data())},
+                          {"root-verity", describe_partition(file, file.hash())},
+                          {"root-verity-sig", describe_partition(file, file.signature())}};
+  object["verity"] = {{"algorithm", "sha256"},
+                      {"hashType", 1},
+                      {"dataBlockSize", verity.data_block_size},
+                      {"hashBlockSize", verity.hash_block_size},
+                      {"dataBlocks", verity.data_blocks},
+                      {"salt", to_hex(verity.salt)},
+                      {"uuid", guid_to_text(verity.uuid)}};
+  object["certificates"] = describe_certificates(file);
   return object;
 }
 
-void print_table(const ImageFile& file, const Manifest& manifest, const std::string& signature) {
-  std::printf("%14s: %s %s (%s)\n", "Driver", manifest.driver.c_str(), manifest.version.c_str(),
-              std::string(kind_name(manifest.kind)).c_str());
-  const auto line = [](const char* label, const std::string& value) {
-    if (!value.empty()) std::printf("%14s: %s\n", label, value.c_str());
-  };
-  line("Kernel", manifest.kernel_release);
-  for (const std::string& kernel : manifest.kernels) line("Builds for", kernel);
-  line("Vermagic", manifest.vermagic);
-  std::printf("%14s: %s %s, %s\n", "OS", manifest.os_id.c_str(), manifest.os_version_id.c_str(),
-              manifest.architecture.c_str());
-  std::printf("%14s: %s\n", "License", manifest.license.c_str());
-  std::printf("%14s: %s\n", "Size", human_size(file.size()).c_str());
-  std::printf("%14s: %s\n", "Root hash", to_hex(file.signature_block().root_hash).c_str());
-  std::printf("%14s: %s\n", "Signature", signature.c_str());
+void print_line(const char* label, const std::string& value) {
+  if (!value.empty()) std::printf("%14s: %s\n", label, value.c_str());
+}
+
+void print_manifest(const Manifest& manifest) {
+  print_line("Driver", manifest.driver + " " + manifest.version + " (" + std::string(kind_name(manifest.kind)) + ")");
+  print_line("Kernel", manifest.kernel_release);
+  for (const std::string& kernel : manifest.kernels) print_line("Builds for", kernel);
+  print_line("Vermagic", manifest.vermagic);
+  print_line("OS", manifest.os_id + " " + manifest.os_version_id + ", " + manifest.architecture);
+  print_line("License", manifest.license);
+}
+
+void print_modules(const Manifest& manifest) {
   for (const ModuleRecord& record : manifest.modules) {
     std::string needs;
     for (const std::string& name : record.depends) needs += (needs.empty() ? ", needs " : " ") + name;
-    std::printf("%14s: %s (%s%s)\n", "Module", record.name.c_str(), human_size(record.size).c_str(), needs.c_str());
+    print_line("Module", record.name + " (" + human_size(record.size) + needs + ")");
   }
 }
 
-Result<TrustStore> load_anchors(const std::vector<std::string>& paths) {
-  TrustStore anchors;
-  TRY(const Dir root, Dir::open_root("/"));
-  if (paths.empty()) return TrustStore::load(root, kTrustFolders);
-  for (const std::string& path : paths) {
-    Result<Dir> folder = Dir::open_root(path);
-    if (!folder) {
-      TRY(const std::string pem, read_argument_file(path, kMaxPem));
-      TRY_VOID(anchors.add_pem(pem, path));
-      continue;
-    }
-    TRY(const std::vector<std::string> names, folder->list("."));
-    for (const std::string& name : names) {
-      if (!name.ends_with(".crt")) continue;
-      TRY(const std::string pem, folder->read_file(name, kMaxPem));
-      TRY_VOID(anchors.add_pem(pem, folder->path_of(name)));
+// What there is besides the manifest; `certificates` too where nobody has said yet who signed.
+enum class Certificates { shown, not_shown };
+
+void print_container(const ImageFile& file, const std::string& signature, Certificates certificates) {
+  print_line("Size", human_size(file.size()));
+  print_line("Root hash", to_hex(file.signature_block().root_hash));
+  print_line("Signature", signature);
+  const auto infos = unverified_certificates(file.signature_block().signature);
+  if (certificates == Certificates::shown && infos) {
+    for (const CertificateInfo& info : *infos) {
+      print_line("Certificate", info.subject + ", issued by " + info.issuer + ", valid " + date_text(info.valid_from) +
+                                    " to " + date_text(info.valid_until) + ", SHA-256 " + info.fingerprint);
     }
   }
-  return anchors;
+  const VeritySuperblock& verity = file.verity();
+  print_line("Verity", "sha256, " + std::to_string(verity.data_blocks) + " data blocks of " +
+                           std::to_string(verity.data_block_size) + " bytes, hash blocks of " +
+                           std::to_string(verity.hash_block_size) + " bytes, salt " +
+                           (verity.salt.empty() ? "none" : to_hex(verity.salt)));
+  for (const ByteRange range : {file.data(), file.hash(), file.signature()}) {
+    const Partition& partition = partition_at(file, range);
+    print_line("Partition", partition.name + ", " + human_size(range.size) + " at " + std::to_string(range.offset) +
+                                ", UUID " + guid_to_text(partition.uuid) + ", type " + guid_to_text(partition.type));
+  }
 }
 
 Result<int> inspect(const std::string& path, JsonMode mode) {
   TRY(const ImageFile file, open_image(path));
-  TRY(const std::string text, unverified_manifest_text(file));
-  TRY(const Manifest manifest, parse_manifest(text).with_context("manifest"));
+  std::optional<Manifest> manifest;
+  if (!file.signature_block().is_foreign()) {
+    TRY(const std::string text, unverified_manifest_text(file));
+    TRY(manifest, parse_manifest(text).with_context("manifest"));
+  }
   const std::string& fingerprint = file.signature_block().certificate_fingerprint;
   if (mode == JsonMode::off) {
-    print_table(file, manifest, fingerprint.empty() ? "none" : "not checked; says certificate " + fingerprint);
+    if (manifest) print_manifest(*manifest);
+    if (!manifest) print_line("Manifest", kNoManifest);
+    print_container(file, fingerprint.empty() ? "none" : "not checked; says certificate " + fingerprint,
+                    Certificates::shown);
+    if (manifest) print_modules(*manifest);
     return 0;
   }
   OrderedJson object = describe(file, manifest);
@@ -112,21 +170,35 @@ Result<int> inspect(const std::string& path, JsonMode mode) {
   return 0;
 }
 
+void print_verified(const ImageFile& file, const std::optional<Manifest>& manifest, const Signer& signer,
+                    JsonMode mode) {
+  if (mode == JsonMode::off) {
+    if (manifest) print_manifest(*manifest);
+    if (!manifest) print_line("Manifest", kNoManifest);
+    print_container(file, "trusted, by " + signer.subject, Certificates::not_shown);
+    if (manifest) print_modules(*manifest);
+    return;
+  }
+  OrderedJson object = describe(file, manifest);
+  object["verified"] = true;
+  object["signer"] = signer.subject;
+  object["certificateFingerprint"] = signer.fingerprint;
+  print_json(object, mode);
+}
+
 Result<int> verify(const std::string& path, const std::vector<std::string>& trust, JsonMode mode) {
   TRY(const TrustStore anchors, load_anchors(trust));
   TRY(ImageFile file, open_image(path));
-  TRY(const VerifiedImage image,
-      VerifiedImage::verify(std::move(file), anchors, static_cast<int64_t>(::time(nullptr))));
-  TRY_VOID(image.check_all_data());
-  if (mode == JsonMode::off) {
-    print_table(image.file(), image.manifest(), "trusted, by " + image.signer().subject);
+  const auto now = static_cast<int64_t>(::time(nullptr));
+  if (file.signature_block().is_foreign()) {
+    TRY(const ForeignImage image, verify_foreign(std::move(file), anchors, now));
+    TRY_VOID(image.check_all_data());
+    print_verified(image.file(), std::nullopt, image.signer(), mode);
     return 0;
   }
-  OrderedJson object = describe(image.file(), image.manifest());
-  object["verified"] = true;
-  object["signer"] = image.signer().subject;
-  object["certificateFingerprint"] = image.signer().fingerprint;
-  print_json(object, mode);
+  TRY(const VerifiedImage image, VerifiedImage::verify(std::move(file), anchors, now));
+  TRY_VOID(image.check_all_data());
+  print_verified(image.file(), image.manifest(), image.signer(), mode);
   return 0;
 }
 

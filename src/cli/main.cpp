@@ -28,6 +28,8 @@ constexpr Verb kVerbs[] = {
     {"image", "sign", cli::image_sign, "sign an image"},
     {"image", "inspect", cli::image_inspect, "show what an image says it is, without trusting it"},
     {"image", "verify", cli::image_verify, "check an image, all of it, against trust anchors"},
+    {"image", "mount", cli::image_mount, "verify an image and mount it read-only, to look at it"},
+    {"image", "umount", cli::image_umount, "take such a mount away again"},
     {"channel", "init", cli::channel_init, "make a channel that a web server can serve"},
     {"channel", "publish", cli::channel_publish, "put images into a channel"},
     {"channel", "rollout", cli::channel_rollout, "set how many nodes a release reaches"},

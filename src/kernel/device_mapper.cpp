@@ -126,6 +126,7 @@ Result<std::optional<Device>> find(const std::string& name) {
   if ((request.header().flags & DM_ACTIVE_PRESENT_FLAG) == 0) return std::optional<Device>();
   Device device;
   device.device_number = request.header().dev;
+  device.read_only = (request.header().flags & DM_READONLY_FLAG) != 0;
   TRY(const auto table, read_targets(control.get(), name, DM_STATUS_TABLE_FLAG));
   device.table.type =
       std::string(table.first.target_type, ::strnlen(table.first.target_type, sizeof(table.first.target_type)));

@@ -19,6 +19,7 @@ struct Device {
   uint64_t device_number = 0;
   Table table;
   std::string status;  ///< target's own status words
+  bool read_only = false;
 };
 
 /// Makes a read-only device with this one-target table and lets it run. Removed again on failure.

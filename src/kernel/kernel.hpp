@@ -34,6 +34,15 @@ struct VerityDevice {
   bool corrupted = false;
 };
 
+/// A file region to be mounted without dm-verity: only for what was checked as a whole just before.
+struct RegionMount {
+  int fd = -1;
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  std::string target;
+  std::string options;  ///< as in MountRequest
+};
+
 struct MountRequest {
   std::string source;
   std::string target;
@@ -77,7 +86,15 @@ class Kernel {
   /// Reads the first block. Errors: Reason::data_corrupt if the kernel refuses it.
   virtual Result<void> read_first_block(const VerityDevice& device) = 0;
 
+  /// Name of the device-mapper device with this number; nothing if it is none.
+  virtual Result<std::optional<std::string>> find_verity_name(uint64_t device_number) = 0;
+  /// The one file system on the device, one that an image may hold. Errors: Reason::image_malformed if there is none,
+  /// more than one or another; Reason::data_corrupt if the kernel refuses a block.
+  virtual Result<std::string> probe_file_system(const VerityDevice& device) = 0;
+
   virtual Result<void> mount(const MountRequest& request) = 0;
+  /// A read-only loop device over the region, probed as above and mounted; it goes away with the mount.
+  virtual Result<void> mount_region(const RegionMount& request) = 0;
   /// The topmost mount at exactly this place.
   virtual Result<std::optional<MountPoint>> find_mount(const std::string& target) = 0;
   virtual Result<void> unmount(const std::string& target) = 0;

@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "kernel/device_mapper.hpp"
 #include "kernel/device_node.hpp"
+#include "kernel/file_system_probe.hpp"
 #include "kernel/loop.hpp"
 #include "kernel/module_insertion.hpp"
 #include "kernel/mount.hpp"
@@ -43,8 +44,11 @@ enum TableWord : size_t {
 
 Result<VerityDevice> describe(const std::string& name, const dm::Device& device) {
   const std::vector<std::string> words = split(device.table.parameters, ' ');
-  if (device.table.type != kVerityTarget || words.size() < kWords || words[kVersion] != "1" ||
-      words[kAlgorithm] != "sha256") {
+  const std::string blocks = std::to_string(device.table.sectors / (kBlock / 512));
+  // No word more: among the optional ones are those that let corruption pass.
+  if (device.table.type != kVerityTarget || words.size() != kWords || words[kVersion] != "1" ||
+      words[kDataBlockSize] != "4096" || words[kHashBlockSize] != "4096" || words[kDataBlocks] != blocks ||
+      words[kHashStart] != "1" || words[kAlgorithm] != "sha256" || !device.read_only) {
     return make_error(Errc::conflict, Reason::mount_conflict,
                       "device-mapper device " + name + " exists and is not what driverext makes");
   }
@@ -105,6 +109,25 @@ class LinuxKernel final : public Kernel {
       return make_error(Errc::untrusted, Reason::data_corrupt, "the first data block does not match its hash");
     }
     return read;
+  }
+
+  Result<std::optional<std::string>> find_verity_name(uint64_t device_number) override {
+    TRY(const std::optional<std::string> name,
+        root_.read_if_there("sys/dev/block/" + number_text(device_number) + "/dm/name", 256));
+    if (!name) return std::optional<std::string>();
+    return std::optional(std::string(trim(*name)));
+  }
+
+  Result<std::string> probe_file_system(const VerityDevice& device) override {
+    const UniqueFd fd(::open(device.node.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return os_failure(errno, "cannot open " + device.node);
+    return driverext::probe_file_system(fd.get(), 0, 0, device.node);
+  }
+
+  Result<void> mount_region(const RegionMount& request) override {
+    TRY(const LoopDevice loop, attach_loop(request.fd, request.offset, request.size));
+    TRY(const std::string type, driverext::probe_file_system(loop.fd.get(), 0, 0, loop.node));
+    return mount_filesystem({loop.node, request.target, type, request.options});
   }
 
   Result<void> mount(const MountRequest& request) override { return mount_filesystem(request); }

@@ -12,6 +12,7 @@ constexpr size_t kEntryCount = 128;
 constexpr size_t kEntriesOffset = 2 * kSectorSize;
 constexpr std::string_view kSignature = "EFI PART";
 constexpr uint32_t kRevision = 0x00010000;
+constexpr uint8_t kProtectiveType = 0xee;
 
 Error malformed(std::string what) {
   return make_error(Errc::untrusted, Reason::image_malformed, "partition table: " + std::move(what));
@@ -42,6 +43,42 @@ Bytes format_header(ByteSpan entries, const Guid& disk, uint64_t own_sector, uin
   return header;
 }
 
+// Every field of one of the two headers that has only one right value in a file of this size.
+Result<void> check_header(ByteSpan sector, const char* which, uint64_t own_sector, uint64_t other_sector,
+                          uint64_t entries_sector) {
+  const auto refuse = [&](const std::string& what) { return malformed(std::string(which) + ": " + what); };
+  if (as_text(sector.first(kSignature.size())) != kSignature) return refuse("there is none (no EFI PART)");
+  if (load_le<uint32_t>(sector, 8) != kRevision) return refuse("unknown revision");
+  if (load_le<uint32_t>(sector, 12) != kHeaderSize) return refuse("header size is not 92 bytes");
+  Bytes zeroed(sector.begin(), sector.begin() + kHeaderSize);
+  store_le<uint32_t>(zeroed, 16, 0);
+  if (crc32(zeroed) != load_le<uint32_t>(sector, 16)) return refuse("wrong header checksum");
+  if (load_le<uint32_t>(sector, 20) != 0 || !is_all_zero(sector.subspan(kHeaderSize))) {
+    return refuse("reserved bytes are in use");
+  }
+  if (load_le<uint64_t>(sector, 24) != own_sector) return refuse("the header is not where it says it is");
+  if (load_le<uint64_t>(sector, 32) != other_sector) {
+    return refuse("its twin is not at the other end of the file: the file was cut short, or something was appended");
+  }
+  // UEFI lets the entries lie elsewhere and be more or larger; no tool that makes images does that.
+  if (load_le<uint64_t>(sector, 72) != entries_sector || load_le<uint32_t>(sector, 80) != kEntryCount ||
+      load_le<uint32_t>(sector, 84) != kEntrySize) {
+    return refuse("entries are not 128 times 128 bytes beside the header");
+  }
+  return {};
+}
+
+// Old tools go by the MBR: it must show them one partition that is none of theirs.
+Result<void> check_protective_mbr(ByteSpan sector) {
+  constexpr size_t kFirst = 446;
+  constexpr size_t kSize = 16;
+  if (load_le<uint16_t>(sector, 510) != 0xaa55 || load_le<uint8_t>(sector, kFirst + 4) != kProtectiveType ||
+      load_le<uint32_t>(sector, kFirst + 8) != 1 || !is_all_zero(sector.subspan(kFirst + kSize, 3 * kSize))) {
+    return malformed("the MBR before it is not a protective one");
+  }
+  return {};
+}
+
 Result<void> check_overlap(std::vector<Partition> partitions) {
   std::sort(partitions.begin(), partitions.end(),
             [](const Partition& a, const Partition& b) { return a.offset < b.offset; });
@@ -55,39 +92,43 @@ Result<void> check_overlap(std::vector<Partition> partitions) {
 
 }  // namespace
 
-Result<std::vector<Partition>> parse_gpt(ByteSpan head, uint64_t file_size) {
-  if (head.size() < kGptHeadSize || file_size < kGptHeadSize + kGptBackupSize) {
+Result<std::vector<Partition>> parse_gpt(ByteSpan head, ByteSpan tail, uint64_t file_size) {
+  if (head.size() < kGptHeadSize || tail.size() < kGptBackupSize || file_size < kGptHeadSize + kGptBackupSize) {
     return malformed("the file is too short to hold one");
   }
+  if (file_size % kSectorSize != 0) return malformed("the file does not end with a whole sector");
+  const uint64_t sectors = file_size / kSectorSize;
+  const uint64_t backup_entries = sectors - kGptBackupSize / kSectorSize;
+  TRY_VOID(check_protective_mbr(head.first(kSectorSize)));
   const ByteSpan header = head.subspan(kSectorSize, kSectorSize);
-  if (as_text(header.first(kSignature.size())) != kSignature) return malformed("there is none (no EFI PART)");
-  if (load_le<uint32_t>(header, 8) != kRevision) return malformed("unknown revision");
-  if (load_le<uint32_t>(header, 12) != kHeaderSize) return malformed("header size is not 92 bytes");
-  Bytes zeroed(header.begin(), header.begin() + kHeaderSize);
-  store_le<uint32_t>(zeroed, 16, 0);
-  if (crc32(zeroed) != load_le<uint32_t>(header, 16)) return malformed("wrong header checksum");
-  if (load_le<uint64_t>(header, 24) != 1) return malformed("the header is not where it says it is");
-  // UEFI lets the entries lie elsewhere and be more or larger; no tool that makes images does that.
-  if (load_le<uint64_t>(header, 72) != kEntriesOffset / kSectorSize || load_le<uint32_t>(header, 80) != kEntryCount ||
-      load_le<uint32_t>(header, 84) != kEntrySize) {
-    return malformed("entries are not 128 times 128 bytes behind the header");
-  }
+  TRY_VOID(check_header(header, "first table", 1, sectors - 1, kEntriesOffset / kSectorSize));
   const ByteSpan entries = head.subspan(kEntriesOffset, kEntryCount * kEntrySize);
   if (crc32(entries) != load_le<uint32_t>(header, 88)) return malformed("wrong checksum of the entries");
 
-  const uint64_t sectors = file_size / kSectorSize;
+  // Tools that find the first table damaged go by the second: it must not show them another image.
+  const ByteSpan backup = tail.subspan(kEntryCount * kEntrySize, kSectorSize);
+  TRY_VOID(check_header(backup, "backup table", sectors - 1, 1, backup_entries));
+  const auto differs = [&](size_t offset, size_t size) {
+    return as_text(header.subspan(offset, size)) != as_text(backup.subspan(offset, size));
+  };
+  if (differs(40, 32) || differs(88, 4) || as_text(entries) != as_text(tail.first(entries.size()))) {
+    return malformed("the backup table is not the same as the first");
+  }
+
   const uint64_t first_usable = load_le<uint64_t>(header, 40);
   const uint64_t last_usable = load_le<uint64_t>(header, 48);
-  if (first_usable < kGptHeadSize / kSectorSize || last_usable < first_usable ||
-      last_usable >= sectors - kGptBackupSize / kSectorSize) {
-    return malformed("usable range lies outside the file; it may have been cut short");
+  if (first_usable < kGptHeadSize / kSectorSize || last_usable < first_usable || last_usable >= backup_entries) {
+    return malformed("usable range lies outside the file");
   }
 
   std::vector<Partition> partitions;
   for (size_t i = 0; i < kEntryCount; ++i) {
     const ByteSpan entry = entries.subspan(i * kEntrySize, kEntrySize);
     const Guid type = read_guid(entry, 0);
-    if (type == Guid{}) continue;
+    if (type == Guid{}) {
+      if (!is_all_zero(entry)) return malformed("unused entry " + std::to_string(i + 1) + " is not empty");
+      continue;
+    }
     const uint64_t first = load_le<uint64_t>(entry, 32);
     const uint64_t last = load_le<uint64_t>(entry, 40);
     if (first < first_usable || last > last_usable || last < first) {
@@ -130,7 +171,7 @@ GptBytes format_gpt(const std::vector<Partition>& partitions, const Guid& disk, 
   const uint64_t backup_entries = last_usable + 1;
 
   Bytes protective(kSectorSize);
-  store_le<uint8_t>(protective, 446 + 4, 0xee);  // type: GPT protective
+  store_le<uint8_t>(protective, 446 + 4, kProtectiveType);
   store_le<uint32_t>(protective, 446 + 8, 1);
   store_le<uint32_t>(protective, 446 + 12, static_cast<uint32_t>(std::min<uint64_t>(sectors - 1, 0xffffffff)));
   // CHS fields of a protective MBR: 0x000200 to 0xffffff.

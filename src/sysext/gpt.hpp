@@ -28,12 +28,17 @@ constexpr uint64_t kPartitionReadOnly = uint64_t{1} << 60;
 constexpr uint64_t kGptFirstUsable = uint64_t{1} << 20;
 constexpr uint64_t kGptBackupSize = 33 * kSectorSize;
 
-/// Reads the primary table of a file of `file_size` bytes. `head` holds the file's first bytes,
-/// kGptHeadSize of them or the whole file if it is shorter. Both checksums must be right; every
-/// partition must lie inside the file, between the tables, and overlap no other.
-/// Errors: Reason::image_malformed.
+/// Bit 59: grow the file system when it is mounted; systemd-repart sets it and means nothing by it in an image.
+constexpr uint64_t kPartitionGrow = uint64_t{1} << 59;
+
+/// Bytes of MBR and first table.
 constexpr size_t kGptHeadSize = 34 * kSectorSize;
-Result<std::vector<Partition>> parse_gpt(ByteSpan head, uint64_t file_size);
+
+/// Reads the tables of a file of `file_size` bytes. `head` holds the file's first kGptHeadSize bytes, `tail` its last
+/// kGptBackupSize, or each the whole file if it is shorter. Both tables must be there, whole and the same; the second
+/// ends with the file, so that nothing can be appended or cut off; every partition must lie inside the file, between
+/// the tables, and overlap no other. Errors: Reason::image_malformed.
+Result<std::vector<Partition>> parse_gpt(ByteSpan head, ByteSpan tail, uint64_t file_size);
 
 /// The tables for a file of `file_size` bytes (a multiple of the sector size): the bytes for its
 /// beginning (kGptHeadSize) and for its end (kGptBackupSize).

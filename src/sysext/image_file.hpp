@@ -21,15 +21,18 @@ struct ByteRange {
 
 class ImageFile {
  public:
-  /// Reads partition table, dm-verity superblock and signature partition from an open file.
+  /// Reads partition tables, signature partition and dm-verity superblock from an open file.
   /// Accepted is exactly: root, root-verity and root-verity-sig of one architecture, whose sizes
-  /// agree. Errors: Reason::image_malformed, Reason::unsigned_image.
+  /// agree and whose UUIDs are the root hash's halves, with nothing but zeros between and behind them.
+  /// Errors: Reason::image_malformed, Reason::unsigned_image.
   static Result<ImageFile> open(UniqueFd fd, std::string path);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] const Architecture& architecture() const { return *architecture_; }
+  /// As they stand in the partition table.
+  [[nodiscard]] const std::vector<Partition>& partitions() const { return partitions_; }
   [[nodiscard]] ByteRange data() const { return data_; }
   [[nodiscard]] ByteRange hash() const { return hash_; }
   [[nodiscard]] ByteRange signature() const { return signature_range_; }
@@ -42,11 +45,14 @@ class ImageFile {
  private:
   ImageFile() = default;
   static Result<ImageFile> read(UniqueFd fd, std::string path);
+  Result<void> read_signature();
+  Result<void> read_superblock();
 
   UniqueFd fd_;
   std::string path_;
   uint64_t size_ = 0;
   const Architecture* architecture_ = nullptr;
+  std::vector<Partition> partitions_;
   ByteRange data_;
   ByteRange hash_;
   ByteRange signature_range_;
@@ -55,7 +61,8 @@ class ImageFile {
 };
 
 /// Refuses a file that somebody other than root (or the present user) could change after it was
-/// checked: not regular, other owner, writable by group or others. Errors: Reason::unsafe_file.
+/// checked: not regular, other owner, writable by group or others, on a network's or a program's
+/// file system, or open for writing just now. Errors: Reason::unsafe_file.
 Result<void> check_file_is_ours(int fd, const std::string& path);
 
 }  // namespace driverext

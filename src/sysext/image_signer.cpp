@@ -47,6 +47,10 @@ Bytes salt_of(std::string_view manifest_text) {
 Result<std::string> unverified_manifest_text(const ImageFile& image) {
   const SignatureBlock& block = image.signature_block();
   if (block.signature.empty()) return block.manifest;
+  if (block.is_foreign()) {
+    return make_error(Errc::untrusted, Reason::manifest_missing,
+                      "the image was made by another tool and has no manifest");
+  }
   TRY(const Bytes content, unverified_content(block.statement));
   TRY(Statement statement, parse_statement(as_text(content)));
   return std::move(statement.manifest);
@@ -54,10 +58,10 @@ Result<std::string> unverified_manifest_text(const ImageFile& image) {
 
 Result<void> sign_image(const ImageFile& image, const SigningKey& key, const std::string& output) {
   const Digest root_hash = image.signature_block().root_hash;
+  TRY(std::string manifest_text, unverified_manifest_text(image));
   TRY(const Bytes area, image.read_hash_area());
   TRY_VOID(check_hash_tree(area, image.verity(), root_hash));
   TRY_VOID(check_data_blocks(image.fd(), image.data().offset, area, image.verity(), root_hash));
-  TRY(std::string manifest_text, unverified_manifest_text(image));
   TRY(const Manifest manifest, parse_manifest(manifest_text).with_context("manifest"));
   if (image.verity().salt != salt_of(manifest_text) || manifest.architecture != image.architecture().name) {
     return make_error(Errc::untrusted, Reason::manifest_mismatch,

@@ -37,7 +37,7 @@ Result<SignatureBlock> read_members(const Json& object) {
   if (block.certificate_fingerprint.size() != kHashDigits || !from_hex(block.certificate_fingerprint)) {
     return malformed("certificateFingerprint is not 64 hex digits");
   }
-  TRY(const std::string statement, json_string(object, "driverext"));
+  TRY(const std::string statement, json_optional_string(object, "driverext"));
   const auto signature_bytes = from_base64(signature);
   const auto statement_bytes = from_base64(statement);
   if (!signature_bytes || !statement_bytes) return malformed("a signature is not base64");
@@ -71,7 +71,7 @@ std::string format_signature_block(const SignatureBlock& block) {
   } else {
     object["certificateFingerprint"] = block.certificate_fingerprint;
     object["signature"] = to_base64(block.signature);
-    object["driverext"] = to_base64(block.statement);
+    if (!block.statement.empty()) object["driverext"] = to_base64(block.statement);
   }
   return object.dump();
 }

@@ -2,8 +2,9 @@
 //
 // systemd reads `rootHash`, `certificateFingerprint` and `signature` (sd-dissect, image-policy) and
 // ignores what it does not know. `driverext` is ours: a CMS with the statement inside, so that the
-// manifest is signed together with the root hash. An image that is not signed yet holds `manifest`
-// instead, for `driverext image sign`.
+// manifest is signed together with the root hash. A signed image without it was made by other tools:
+// it can be checked, never provisioned. An image that is not signed yet holds `manifest` instead, for
+// `driverext image sign`.
 #pragma once
 
 #include <string>
@@ -19,8 +20,11 @@ struct SignatureBlock {
   Digest root_hash{};
   std::string certificate_fingerprint;  ///< hex
   Bytes signature;                      ///< DER PKCS#7 over the root hash in hex; empty: unsigned
-  Bytes statement;                      ///< DER CMS over the statement
+  Bytes statement;                      ///< DER CMS over the statement; empty: unsigned, or not made by driverext
   std::string manifest;                 ///< unsigned images only
+
+  /// Signed, and nothing signed says what is in it: as systemd-repart makes images.
+  [[nodiscard]] bool is_foreign() const { return !signature.empty() && statement.empty(); }
 };
 
 /// systemd reads at most 4 MiB, and makes 16 KiB itself.

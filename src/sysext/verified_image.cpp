@@ -19,6 +19,10 @@ Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& an
   if (block.signature.empty()) {
     return make_error(Errc::untrusted, Reason::unsigned_image, "the image is not signed");
   }
+  if (block.is_foreign()) {
+    return make_error(Errc::untrusted, Reason::manifest_missing,
+                      "the signature partition has no member \"driverext\", where the signed manifest belongs");
+  }
   if (anchors.size() == 0) {
     return make_error(Errc::untrusted, Reason::no_trust_anchor, "there is no trust anchor to check it against");
   }

@@ -20,10 +20,17 @@ struct VeritySuperblock {
   Guid uuid{};
   uint64_t data_blocks = 0;
   Bytes salt;  ///< at most 256 bytes
+  uint64_t data_block_size = kVerityBlock;
+  uint64_t hash_block_size = kVerityBlock;
 };
 
-/// Errors: Reason::image_malformed if it is not one that driverext makes or accepts.
-Result<VeritySuperblock> parse_verity_superblock(ByteSpan block);
+/// Which block sizes are accepted. systemd-repart before 255 makes blocks of one sector: such an image can be shown and
+/// checked, never attached.
+enum class BlockSizes { only_4096, any };
+
+/// Errors: Reason::image_malformed if it is not one that driverext makes or accepts. What stands behind the fields must
+/// be zero, up to the end of `block` or of the superblock's own hash block.
+Result<VeritySuperblock> parse_verity_superblock(ByteSpan block, BlockSizes sizes = BlockSizes::only_4096);
 /// One whole block (kVerityBlock bytes).
 Bytes format_verity_superblock(const VeritySuperblock& superblock);
 
@@ -32,9 +39,9 @@ struct TreeLevel {
   uint64_t first_block = 0;  ///< counted from the block behind the superblock
   uint64_t blocks = 0;
 };
-std::vector<TreeLevel> tree_levels(uint64_t data_blocks);
+std::vector<TreeLevel> tree_levels(uint64_t data_blocks, uint64_t hash_block_size = kVerityBlock);
 /// Bytes of superblock and tree together.
-uint64_t hash_area_size(uint64_t data_blocks);
+uint64_t hash_area_size(uint64_t data_blocks, uint64_t hash_block_size = kVerityBlock);
 
 struct HashArea {
   Bytes bytes;  ///< superblock and tree, as they stand in the hash partition

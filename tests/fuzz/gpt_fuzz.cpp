@@ -1,5 +1,7 @@
-// Partition tables: as they are, and once more with their checksums made right, so that what lies
-// behind the checksums is reached.
+// Partition tables: as they are, and once more with checksums and backup made right, so that what lies
+// behind those is reached.
+#include <algorithm>
+
 #include "sysext/gpt.hpp"
 #include "target.hpp"
 
@@ -8,8 +10,8 @@ namespace {
 
 constexpr uint64_t kFileSize = 4 << 20;
 
-void check(ByteSpan head) {
-  const auto partitions = parse_gpt(head, kFileSize);
+void check(ByteSpan head, ByteSpan tail) {
+  const auto partitions = parse_gpt(head, tail, kFileSize);
   if (!partitions) return;
   for (const Partition& partition : *partitions) {
     require(partition.size != 0 && partition.offset < kFileSize && partition.size <= kFileSize - partition.offset);
@@ -21,16 +23,32 @@ void check(ByteSpan head) {
   }
 }
 
-void run(std::string_view input) {
-  check(as_bytes(input));
-  if (input.size() < kGptHeadSize) return;
-  const auto view = as_bytes(input).first(kGptHeadSize);
-  Bytes head(view.begin(), view.end());
-  const auto header = std::span(head).subspan(kSectorSize, 92);
-  store_le<uint32_t>(header, 88, crc32(ByteSpan(head).subspan(2 * kSectorSize)));
+void sign(std::span<std::byte> header, ByteSpan entries) {
+  store_le<uint32_t>(header, 88, crc32(entries));
   store_le<uint32_t>(header, 16, 0);
   store_le<uint32_t>(header, 16, crc32(header));
-  check(head);
+}
+
+// First table and backup, one behind the other.
+void run(std::string_view input) {
+  const ByteSpan bytes = as_bytes(input);
+  const size_t split = std::min<size_t>(bytes.size(), kGptHeadSize);
+  check(bytes.first(split), bytes.subspan(split));
+  if (bytes.size() < kGptHeadSize) return;
+  Bytes head(bytes.begin(), bytes.begin() + kGptHeadSize);
+  const ByteSpan entries = ByteSpan(head).subspan(2 * kSectorSize);
+  const auto header = std::span(head).subspan(kSectorSize, 92);
+  sign(header, entries);
+  // The backup that goes with it: what the mutation did to the first is then all that can be wrong.
+  Bytes tail(entries.begin(), entries.end());
+  tail.resize(kGptBackupSize);
+  const auto twin = std::span(tail).subspan(entries.size(), 92);
+  std::copy(header.begin(), header.end(), twin.begin());
+  store_le<uint64_t>(twin, 24, load_le<uint64_t>(header, 32));
+  store_le<uint64_t>(twin, 32, load_le<uint64_t>(header, 24));
+  store_le<uint64_t>(twin, 72, kFileSize / kSectorSize - 33);
+  sign(twin, entries);
+  check(head, tail);
 }
 
 std::vector<std::string> seeds() {
@@ -38,7 +56,7 @@ std::vector<std::string> seeds() {
   const GptBytes gpt = format_gpt({{type, type, kGptFirstUsable, 8192, kPartitionReadOnly, "root"},
                                    {type, type, kGptFirstUsable + 8192, 4096, kPartitionReadOnly, "root-verity"}},
                                   type, kFileSize);
-  return {std::string(as_text(gpt.head))};
+  return {std::string(as_text(gpt.head)) + std::string(as_text(gpt.tail))};
 }
 
 }  // namespace

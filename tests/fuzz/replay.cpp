@@ -1,8 +1,7 @@
 // Runs one fuzz target over every file of its corpus directory, and over its seeds, mutated in a
 // fixed way: cut at every length, and every byte changed in turn.
 //
-//   replay TARGET CORPUS           run
-//   replay --write TARGET FOLDER   write the seeds as files, to start libFuzzer from
+//   replay TARGET CORPUS
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -79,29 +78,17 @@ int replay(const Target& target, const char* folder) {
   return inputs.empty() ? 1 : 0;
 }
 
-int write_seeds(const Target& target, const char* folder) {
-  size_t number = 0;
-  for (const std::string& seed : target.seeds()) {
-    std::ofstream(fs::path(folder) / ("seed-" + std::to_string(number++)), std::ios::binary) << seed;
-  }
-  return 0;
-}
-
 }  // namespace
 }  // namespace driverext::fuzz
 
 int main(int argc, char** argv) {
-  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-  const bool write = !arguments.empty() && arguments[0] == "--write";
-  if (arguments.size() != (write ? 3U : 2U)) {
-    std::fputs("Usage: replay [--write] TARGET FOLDER\n", stderr);
+  if (argc != 3) {
+    std::fputs("Usage: replay TARGET CORPUS\n", stderr);
     return 2;
   }
   for (const auto& target : driverext::fuzz::targets()) {
-    if (target.name != argv[argc - 2]) continue;
-    return write ? driverext::fuzz::write_seeds(target, argv[argc - 1])
-                 : driverext::fuzz::replay(target, argv[argc - 1]);
+    if (target.name == argv[1]) return driverext::fuzz::replay(target, argv[2]);
   }
-  std::fprintf(stderr, "There is no target %s\n", argv[argc - 2]);
+  std::fprintf(stderr, "There is no target %s\n", argv[1]);
   return 2;
 }

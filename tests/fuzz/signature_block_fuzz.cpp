@@ -26,7 +26,11 @@ std::vector<std::string> seeds() {
   signed_block.statement = Bytes(101, std::byte{2});
   std::string padded = format_signature_block(signed_block);
   padded.resize(4096, '\0');
-  return {padded};
+  SignatureBlock foreign = signed_block;
+  foreign.statement.clear();
+  SignatureBlock unsigned_block;
+  unsigned_block.manifest = "{\"format\": 1}\n";
+  return {padded, format_signature_block(foreign), format_signature_block(unsigned_block)};
 }
 
 }  // namespace

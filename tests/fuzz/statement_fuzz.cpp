@@ -11,6 +11,8 @@ void run(std::string_view input) {
   if (statement) require(format_statement(*statement) == input);
   const auto content = unverified_content(as_bytes(input));
   if (content) require(content->size() <= input.size());
+  const auto certificates = unverified_certificates(as_bytes(input));
+  if (certificates) require(certificates->size() <= 16);
 }
 
 std::vector<std::string> seeds() {

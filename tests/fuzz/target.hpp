@@ -1,11 +1,13 @@
 // A fuzz target: one parser of bytes from outside, and the seeds that lead into it.
 //
-// The same source is built twice. With -Dfuzz=true (clang) each target is a libFuzzer program; else
-// all of them are one replay program that runs corpus files and mutated seeds in every test run.
+// The same source is built twice. With -Dfuzz=true (clang) each target is a libFuzzer program, which writes
+// its seeds into the folder that DRIVEREXT_FUZZ_SEEDS names before it starts; else all of them are one replay
+// program that runs corpus files and mutated seeds in every test run.
 #pragma once
 
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -31,12 +33,23 @@ struct Registration {
   explicit Registration(Target target) { targets().push_back(std::move(target)); }
 };
 
+inline void write_seeds(const std::vector<std::string>& seeds) {
+  const char* folder = std::getenv("DRIVEREXT_FUZZ_SEEDS");
+  if (folder == nullptr) return;
+  for (size_t i = 0; i < seeds.size(); ++i) {
+    std::ofstream(std::string(folder) + "/seed-" + std::to_string(i), std::ios::binary) << seeds[i];
+  }
+}
+
 }  // namespace driverext::fuzz
 
 #ifdef DRIVEREXT_LIBFUZZER
 #define FUZZ_TARGET(name, run, seeds)                                       \
+  extern "C" int LLVMFuzzerInitialize(int*, char***) {                      \
+    ::driverext::fuzz::write_seeds(seeds());                                \
+    return 0;                                                               \
+  }                                                                         \
   extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) { \
-    (void)(seeds);                                                          \
     run(std::string_view(reinterpret_cast<const char*>(data), size));       \
     return 0;                                                               \
   }

@@ -27,7 +27,8 @@ class CommandLine(unittest.TestCase):
     def test_help_is_as_expected(self):
         for name, arguments in {"help": [], "help-status": ["status"], "help-image-build": ["image", "build"],
                                 "help-image-sign": ["image", "sign"], "help-image-inspect": ["image", "inspect"],
-                                "help-image-verify": ["image", "verify"], "help-provision": ["provision"], "help-stage": ["stage"],
+                                "help-image-verify": ["image", "verify"], "help-image-mount": ["image", "mount"],
+                                "help-image-umount": ["image", "umount"], "help-provision": ["provision"], "help-stage": ["stage"],
                                 "help-channel-init": ["channel", "init"], "help-channel-publish": ["channel", "publish"],
                                 "help-channel-rollout": ["channel", "rollout"],
                                 "help-channel-check": ["channel", "check"]}.items():
@@ -56,7 +57,8 @@ class CommandLine(unittest.TestCase):
                                  (["image", "build", "--manifest=m", "--kind=firmware", "x.raw"], "complete, source"),
                                  (["stage"], "--kernel=RELEASE"),
                                  (["image", "sign", "x.raw"], "--key and --certificate"),
-                                 (["image", "verify"], "exactly one image"), (["status", "--json=xml"], "pretty, short or off"),
+                                 (["image", "verify"], "exactly one image"), (["image", "mount", "x.raw"], "one image and one directory"),
+                                 (["image", "umount"], "exactly one directory"), (["status", "--json=xml"], "pretty, short or off"),
                                  (["image", "build", "--level=99", "x"], "1 to 22"),
                                  (["channel", "frobnicate"], "channel"), (["channel", "init", "x"], "--name"),
                                  (["channel", "publish", "x"], "at least one image"),

@@ -1,5 +1,6 @@
 #include "fake_kernel.hpp"
 
+#include <linux/major.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -11,7 +12,7 @@
 #include <sstream>
 
 #include "base/text.hpp"
-#include "sysext/verity.hpp"
+#include "sysext/image_file.hpp"
 #include "temp_dir.hpp"
 
 namespace driverext::test {
@@ -25,6 +26,12 @@ bool is_region_of(int fd, uint64_t offset, uint64_t size) {
   struct stat info {};
   const auto file_size = ::fstat(fd, &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
   return offset % 512 == 0 && size != 0 && offset <= file_size && size <= file_size - offset;
+}
+
+Error lacking(int os_error, const std::string& what) {
+  Error error = os_failure(os_error, what);
+  error.reason = Reason::kernel_feature_missing;
+  return error;
 }
 
 std::string node_of(uint64_t number) { return "/dev/dm-" + std::to_string(gnu_dev_minor(number)); }
@@ -59,7 +66,9 @@ void FakeKernel::add_number(FakeNumber number) {
   write_numbers();
 }
 
-void FakeKernel::place_device(const std::string& name, const std::string& root_hash) {
+void FakeKernel::place_device(const std::string& name, const std::string& root_hash, const std::string& salt,
+                              uint64_t data_blocks) {
+  tables_[name] = {salt, data_blocks};
   state_.devices[name] = {gnu_dev_makedev(kDeviceMapperMajor, static_cast<unsigned>(next_device_++)), root_hash};
   state_.loops += 2;
 }
@@ -104,14 +113,17 @@ VerityDevice FakeKernel::describe(const std::string& name) const {
   verity.node = node_of(device.number);
   verity.device_number = device.number;
   verity.root_hash = device.root_hash;
+  verity.salt = tables_.at(name).salt;
+  verity.data_blocks = tables_.at(name).data_blocks;
   verity.corrupted = corrupted_.contains(name);
+  if (misreport_) misreport_(verity);
   return verity;
 }
 
 Result<VerityDevice> FakeKernel::open_verity(const VerityRequest& request) {
   TRY_VOID(side_effect("open_verity " + request.name));
-  if (!has("loop")) return os_failure(ENOENT, "cannot open /dev/loop-control");
-  if (!has("dm_verity")) return os_failure(EINVAL, "the kernel refused the dm-verity table of " + request.name);
+  if (!has("loop")) return lacking(ENOENT, "cannot open /dev/loop-control");
+  if (!has("dm_verity")) return lacking(EINVAL, "the kernel refused the dm-verity table of " + request.name);
   if (state_.devices.contains(request.name))
     return os_failure(EBUSY, "cannot make device-mapper device " + request.name);
   Bytes superblock(kVerityBlock);
@@ -121,7 +133,7 @@ Result<VerityDevice> FakeKernel::open_verity(const VerityRequest& request) {
       !parse_verity_superblock(superblock) || request.root_hash.size() != 2 * sizeof(Digest)) {
     return os_failure(EINVAL, "the kernel refused the dm-verity table of " + request.name);
   }
-  place_device(request.name, request.root_hash);
+  place_device(request.name, request.root_hash, request.salt, request.data_size / kVerityBlock);
   return describe(request.name);
 }
 
@@ -150,6 +162,30 @@ Result<void> FakeKernel::read_first_block(const VerityDevice& device) {
     if (corruption_ != Corruption::first_block) return {};
     corrupted_.insert(name);
     return make_error(Errc::untrusted, Reason::data_corrupt, "the first data block does not match its hash");
+  }
+  return os_failure(ENXIO, "cannot open " + device.node);
+}
+
+Result<std::optional<std::string>> FakeKernel::find_verity_name(uint64_t device_number) {
+  TRY_VOID(question());
+  for (const auto& [name, device] : state_.devices) {
+    if (device.number == device_number) return std::optional(name);
+  }
+  return std::optional<std::string>();
+}
+
+std::string FakeKernel::file_system_of(const std::string& root_hash) const {
+  const auto set = file_systems_.find(root_hash);
+  return set == file_systems_.end() ? "squashfs" : set->second;
+}
+
+Result<std::string> FakeKernel::probe_file_system(const VerityDevice& device) {
+  TRY_VOID(question());
+  for (const auto& [name, known] : state_.devices) {
+    if (known.number != device.device_number) continue;
+    std::string type = file_system_of(known.root_hash);
+    if (type == "squashfs" || type == "erofs") return type;
+    return make_error(Errc::untrusted, Reason::image_malformed, "no file system that is accepted on " + device.node);
   }
   return os_failure(ENXIO, "cannot open " + device.node);
 }
@@ -194,6 +230,33 @@ Result<void> FakeKernel::bind(const MountRequest& request) {
   return {};
 }
 
+Result<void> FakeKernel::show_image(const std::string& root_hash, const std::string& target) {
+  const auto image = images_.find(root_hash);
+  if (image == images_.end()) return os_failure(EINVAL, "no file system for " + target);
+  for (const auto& [path, text] : image->second.files) write_file(target + "/" + path, text, 0444);
+  for (const auto& [path, points_to] : image->second.links) fs::create_symlink(points_to, target + "/" + path);
+  return {};
+}
+
+// Which image it is stands in the file, not in the region.
+Result<void> FakeKernel::mount_region(const RegionMount& request) {
+  TRY_VOID(side_effect("mount_region " + request.target));
+  if (!has("loop")) return lacking(ENOENT, "cannot open /dev/loop-control");
+  if (!fs::is_directory(request.target)) return os_failure(ENOENT, "no mount point " + request.target);
+  if (state_.mounts.contains(request.target)) return os_failure(EBUSY, request.target + " is mounted upon");
+  TRY(const ImageFile file, ImageFile::open(UniqueFd(::dup(request.fd)), "region"));
+  const std::string root_hash = to_hex(file.signature_block().root_hash);
+  const std::string type = file_system_of(root_hash);
+  if (request.offset != file.data().offset || request.size != file.data().size || !has(type)) {
+    return os_failure(ENODEV, "cannot mount " + type);
+  }
+  TRY_VOID(show_image(root_hash, request.target));
+  state_.loops += 1;
+  const auto number = gnu_dev_makedev(LOOP_MAJOR, static_cast<unsigned>(next_device_++));
+  state_.mounts[request.target] = {"/dev/loop", number, type};
+  return {};
+}
+
 Result<void> FakeKernel::mount(const MountRequest& request) {
   TRY_VOID(side_effect("mount " + request.target));
   if (!fs::is_directory(request.target)) return os_failure(ENOENT, "no mount point " + request.target);
@@ -206,10 +269,10 @@ Result<void> FakeKernel::mount(const MountRequest& request) {
   if (!has(request.type)) return os_failure(ENODEV, "unknown file system type " + request.type);
   for (const auto& [name, device] : state_.devices) {
     if (node_of(device.number) != request.source) continue;
-    const auto image = images_.find(device.root_hash);
-    if (image == images_.end()) return os_failure(EINVAL, "no file system on " + request.source);
-    for (const auto& [path, text] : image->second.files) write_file(request.target + "/" + path, text, 0444);
-    for (const auto& [path, target] : image->second.links) fs::create_symlink(target, request.target + "/" + path);
+    if (file_system_of(device.root_hash) != request.type) {
+      return os_failure(EINVAL, "no " + request.type + " on " + request.source);
+    }
+    TRY_VOID(show_image(device.root_hash, request.target));
     state_.mounts[request.target] = {request.source, device.number, request.type};
     return {};
   }
@@ -230,6 +293,7 @@ Result<void> FakeKernel::unmount(const std::string& target) {
   for (const auto& [other, mount] : state_.mounts) {
     if (is_below(other, target)) return os_failure(EBUSY, other + " is mounted below " + target);
   }
+  if (gnu_dev_major(found->second.number) == LOOP_MAJOR) state_.loops -= 1;  // autoclear
   state_.mounts.erase(found);
   for (const fs::directory_entry& entry : fs::directory_iterator(target)) fs::remove_all(entry.path());
   return {};

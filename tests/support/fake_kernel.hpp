@@ -2,10 +2,11 @@
 //
 // Rules: device names are unique; a mount needs its source, its target to be there and not mounted
 // upon; what is in use cannot be closed or unloaded; a module needs its dependencies; loop, dm-verity
-// and squashfs must be there (loaded) before they are used. A mounted image's files appear below the
+// and the file system must be there (loaded) before they are used. A mounted image's files appear below the
 // target, a loaded module's devices below the root.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <ostream>
@@ -87,12 +88,18 @@ class FakeKernel final : public Kernel {
   void add_report(const std::string& module, const std::string& name, std::string text) {
     reports_.push_back({module, name, std::move(text)});
   }
+  /// What a probe finds on an image's device, and what it can be mounted as; squashfs if nothing else is said. Anything
+  /// but what images may hold, "" above all, is refused by the probe.
+  void set_file_system(const std::string& root_hash, const std::string& type) { file_systems_[root_hash] = type; }
+  /// From now on, tables that are read back say this of their devices.
+  void misreport(std::function<void(VerityDevice&)> change) { misreport_ = std::move(change); }
   void corrupt(Corruption where) { corruption_ = where; }
   /// Compiled in: needs no module.
   void build_in(const std::string& feature) { built_in_.insert(feature); }
 
   // Things that others brought about.
-  void place_device(const std::string& name, const std::string& root_hash);
+  void place_device(const std::string& name, const std::string& root_hash, const std::string& salt = "-",
+                    uint64_t data_blocks = 1);
   void place_mount(const std::string& target);
   void place_module(const std::string& name, const std::string& build_id);
   void place_node(const std::string& path, const DeviceNode& node) { state_.nodes[path] = node; }
@@ -114,7 +121,10 @@ class FakeKernel final : public Kernel {
   Result<std::optional<VerityDevice>> find_verity(const std::string& name) override;
   Result<void> close_verity(const std::string& name) override;
   Result<void> read_first_block(const VerityDevice& device) override;
+  Result<std::optional<std::string>> find_verity_name(uint64_t device_number) override;
+  Result<std::string> probe_file_system(const VerityDevice& device) override;
   Result<void> mount(const MountRequest& request) override;
+  Result<void> mount_region(const RegionMount& request) override;
   Result<std::optional<MountPoint>> find_mount(const std::string& target) override;
   Result<void> unmount(const std::string& target) override;
   Result<void> make_node(const std::string& path, const DeviceNode& node) override;
@@ -129,6 +139,8 @@ class FakeKernel final : public Kernel {
   Result<void> question();
   [[nodiscard]] bool has(const std::string& feature) const;
   [[nodiscard]] VerityDevice describe(const std::string& name) const;
+  [[nodiscard]] std::string file_system_of(const std::string& root_hash) const;
+  Result<void> show_image(const std::string& root_hash, const std::string& target);
   Result<void> bind(const MountRequest& request);
   void show_devices(const std::string& module) const;
   void hide_devices(const std::string& module) const;
@@ -141,7 +153,14 @@ class FakeKernel final : public Kernel {
     std::map<std::string, std::string> files;
     std::map<std::string, std::string> links;
   };
-  std::map<std::string, Image> images_;                 // by root hash
+  std::map<std::string, Image> images_;              // by root hash
+  std::map<std::string, std::string> file_systems_;  // the same
+  struct Table {
+    std::string salt;
+    uint64_t data_blocks = 0;
+  };
+  std::map<std::string, Table> tables_;  // by device-mapper name
+  std::function<void(VerityDevice&)> misreport_;
   std::map<std::string, FakeModuleFile> module_files_;  // by root hash of the image, "/", module name
   std::vector<FakeNumber> numbers_;
   std::set<std::string> at_work_;  // modules that found their hardware

@@ -58,6 +58,12 @@ void FakeHost::know_image(const std::string& bytes, const SampleOptions& options
   kernel.add_image(signature_of(bytes)["rootHash"].get<std::string>(), std::move(files));
 }
 
+void FakeHost::place_device(const std::string& name, const std::string& bytes) {
+  const ImageFile file = must(open_bytes(bytes));
+  kernel.place_device(name, to_hex(file.signature_block().root_hash), to_hex(file.verity().salt),
+                      file.verity().data_blocks);
+}
+
 Host FakeHost::host() { return {root(), kernel, host_modules, programs, now}; }
 
 Status FakeHost::provision() { return driverext::provision(host(), progress); }

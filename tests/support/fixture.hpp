@@ -62,6 +62,9 @@ class FakeHost {
   /// The files of an image of these options appear when it is mounted.
   void know_image(const std::string& bytes, const SampleOptions& options = {});
 
+  /// A device of this name is there already, over the image in these bytes.
+  void place_device(const std::string& name, const std::string& bytes);
+
   Status provision();
   [[nodiscard]] Host host();
 

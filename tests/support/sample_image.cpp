@@ -133,7 +133,7 @@ Result<VerifiedImage> verify_bytes(const std::string& bytes) {
 }
 
 std::vector<Partition> partitions_of(const std::string& bytes) {
-  return must(parse_gpt(as_bytes(bytes).first(kGptHeadSize), bytes.size()));
+  return must(parse_gpt(as_bytes(bytes).first(kGptHeadSize), as_bytes(bytes).last(kGptBackupSize), bytes.size()));
 }
 
 std::string with_partitions(std::string bytes, const std::vector<Partition>& partitions) {
@@ -141,6 +141,13 @@ std::string with_partitions(std::string bytes, const std::vector<Partition>& par
   bytes.replace(0, gpt.head.size(), as_text(gpt.head));
   bytes.replace(bytes.size() - gpt.tail.size(), gpt.tail.size(), as_text(gpt.tail));
   return bytes;
+}
+
+std::string with_uuids_of(const std::string& bytes, const std::string& root_hash) {
+  std::vector<Partition> partitions = partitions_of(bytes);
+  partitions.at(0).uuid = guid_from_text(root_hash.substr(0, 32));
+  partitions.at(1).uuid = guid_from_text(root_hash.substr(32));
+  return with_partitions(bytes, partitions);
 }
 
 std::string flipped(std::string bytes, uint64_t offset) {

@@ -69,6 +69,9 @@ std::vector<Partition> partitions_of(const std::string& bytes);
 /// Both partition tables rewritten, with right checksums.
 std::string with_partitions(std::string bytes, const std::vector<Partition>& partitions);
 
+/// The UUIDs by which systemd finds a root hash, changed to those of this one (hex).
+std::string with_uuids_of(const std::string& bytes, const std::string& root_hash);
+
 /// Byte at `offset` changed.
 std::string flipped(std::string bytes, uint64_t offset);
 

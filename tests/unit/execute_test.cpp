@@ -65,8 +65,8 @@ TEST_F(ExecuteTest, AllStepsInOrderEachReportedOnce) {
 TEST_F(ExecuteTest, SideEffectsComeInTheOrderThatTheKernelNeeds) {
   host_.provision();
   EXPECT_EQ(call_kinds(host_.kernel),
-            "load_module load_module load_module load_module "  // loop, dm_mod, dm_verity, squashfs
-            "open_verity mount "
+            "load_module load_module load_module "               // loop, dm_mod, dm_verity
+            "open_verity load_module mount "                     // squashfs, once it is known to be that
             "load_module load_module load_module load_module");  // mc, videodev, testcore, testcam
   EXPECT_EQ(host_.kernel.parameters().at("testcam"), "devices=1");
   EXPECT_EQ(host_.kernel.parameters().at("testcore"), "");

@@ -24,22 +24,38 @@ Partition partition(uint64_t offset, uint64_t size, std::string name = "root") {
 const std::vector<Partition> kTwo = {partition(kGptFirstUsable, 8192),
                                      partition(kGptFirstUsable + 8192, 4096, "second")};
 
+auto parse(const GptBytes& gpt, uint64_t file_size = kFileSize) { return parse_gpt(gpt.head, gpt.tail, file_size); }
+
 std::string parsed(const std::vector<Partition>& partitions, uint64_t file_size = kFileSize) {
-  return verdict(parse_gpt(format_gpt(partitions, kDisk, file_size).head, file_size));
+  return verdict(parse(format_gpt(partitions, kDisk, file_size), file_size));
 }
 
-// Changes the primary header and makes its checksum right again.
-Bytes with_header(size_t offset, uint64_t value, size_t size) {
-  Bytes head = format_gpt(kTwo, kDisk, kFileSize).head;
-  const auto header = std::span(head).subspan(kSectorSize, 92);
+void change(std::span<std::byte> header, size_t offset, uint64_t value, size_t size) {
   for (size_t i = 0; i < size; ++i) header[offset + i] = static_cast<std::byte>(value >> (8 * i));
   store_le<uint32_t>(header, 16, 0);
   store_le<uint32_t>(header, 16, crc32(header));
-  return head;
+}
+
+// Changes one of the headers and makes its checksum right again.
+GptBytes with_header(size_t offset, uint64_t value, size_t size) {
+  GptBytes gpt = format_gpt(kTwo, kDisk, kFileSize);
+  change(std::span(gpt.head).subspan(kSectorSize, 92), offset, value, size);
+  return gpt;
+}
+GptBytes with_backup_header(size_t offset, uint64_t value, size_t size) {
+  GptBytes gpt = format_gpt(kTwo, kDisk, kFileSize);
+  change(std::span(gpt.tail).last(kSectorSize).first(92), offset, value, size);
+  return gpt;
+}
+// In both: they agree with each other.
+GptBytes with_both_headers(size_t offset, uint64_t value, size_t size) {
+  GptBytes gpt = with_header(offset, value, size);
+  gpt.tail = with_backup_header(offset, value, size).tail;
+  return gpt;
 }
 
 TEST(Gpt, WhatIsWrittenIsReadBack) {
-  const auto read = must(parse_gpt(format_gpt(kTwo, kDisk, kFileSize).head, kFileSize));
+  const auto read = must(parse(format_gpt(kTwo, kDisk, kFileSize)));
   ASSERT_EQ(read.size(), 2U);
   for (size_t i = 0; i < read.size(); ++i) {
     EXPECT_EQ(read[i].type, kTwo[i].type);
@@ -73,30 +89,63 @@ TEST(Gpt, SfdiskReadsBothTables) {
 }
 
 TEST(Gpt, EveryFlippedBitOfHeaderAndEntriesIsRefused) {
-  const Bytes good = format_gpt(kTwo, kDisk, kFileSize).head;
+  GptBytes gpt = format_gpt(kTwo, kDisk, kFileSize);
   const size_t entries = 2 * kSectorSize;
   for (size_t i = kSectorSize; i < entries + size_t{3} * 128; ++i) {
-    if (i >= kSectorSize + 92 && i < entries) continue;  // no meaning, no checksum
-    for (const unsigned bit : {0x01U, 0x80U}) {
-      Bytes bad = good;
-      bad[i] ^= static_cast<std::byte>(bit);
-      EXPECT_EQ(verdict(parse_gpt(bad, kFileSize)), "untrusted/image-malformed") << i;
+    for (const auto bit : {std::byte{0x01}, std::byte{0x80}}) {
+      gpt.head[i] ^= bit;
+      EXPECT_EQ(verdict(parse(gpt)), "untrusted/image-malformed") << i;
+      gpt.head[i] ^= bit;
     }
   }
 }
 
-TEST(Gpt, EveryFlippedByteOfEmptyEntriesIsRefused) {
-  Bytes head = format_gpt(kTwo, kDisk, kFileSize).head;
-  for (size_t i = 2 * kSectorSize + 3 * 128; i < head.size(); i += 101) {
-    head[i] ^= std::byte{1};
-    EXPECT_EQ(verdict(parse_gpt(head, kFileSize)), "untrusted/image-malformed") << i;
-    head[i] ^= std::byte{1};
+TEST(Gpt, EveryFlippedBitOfTheBackupIsRefused) {
+  GptBytes gpt = format_gpt(kTwo, kDisk, kFileSize);
+  for (size_t i = 0; i < gpt.tail.size(); i += i < 384 || i >= kGptBackupSize - kSectorSize ? 1 : 101) {
+    gpt.tail[i] ^= std::byte{0x01};
+    EXPECT_EQ(verdict(parse(gpt)), "untrusted/image-malformed") << i;
+    gpt.tail[i] ^= std::byte{0x01};
   }
 }
 
+TEST(Gpt, EveryFlippedByteOfEmptyEntriesIsRefused) {
+  GptBytes gpt = format_gpt(kTwo, kDisk, kFileSize);
+  for (size_t i = 2 * kSectorSize + 3 * 128; i < gpt.head.size(); i += 101) {
+    gpt.head[i] ^= std::byte{1};
+    EXPECT_EQ(verdict(parse(gpt)), "untrusted/image-malformed") << i;
+    gpt.head[i] ^= std::byte{1};
+  }
+}
+
+TEST(Gpt, TheMbrBeforeItProtectsAndShowsNothingElse) {
+  for (const size_t offset : {446 + 4, 446 + 8, 446 + 16 + 4, 446 + 3 * 16, 510, 511}) {
+    GptBytes gpt = format_gpt(kTwo, kDisk, kFileSize);
+    gpt.head[static_cast<size_t>(offset)] ^= std::byte{1};
+    EXPECT_EQ(verdict(parse(gpt)), "untrusted/image-malformed") << offset;
+  }
+}
+
+TEST(Gpt, TwoTablesThatDifferAreRefusedThoughEachIsWhole) {
+  const GptBytes one = format_gpt(kTwo, kDisk, kFileSize);
+  const GptBytes renamed =
+      format_gpt({partition(kGptFirstUsable, 8192), partition(kGptFirstUsable + 8192, 4096)}, kDisk, kFileSize);
+  const GptBytes other_disk = format_gpt(kTwo, kType, kFileSize);
+  EXPECT_EQ(verdict(parse({one.head, one.tail})), "fine");
+  EXPECT_EQ(verdict(parse({one.head, renamed.tail})), "untrusted/image-malformed");
+  EXPECT_EQ(verdict(parse({one.head, other_disk.tail})), "untrusted/image-malformed");
+  EXPECT_EQ(verdict(parse(with_backup_header(40, 4096, 8))), "untrusted/image-malformed");
+  EXPECT_EQ(verdict(parse(with_backup_header(48, kFileSize / 512 - 40, 8))), "untrusted/image-malformed");
+}
+
+TEST(Gpt, UnusedEntryThatHidesSomethingIsRefused) {
+  std::vector<Partition> list = kTwo;
+  list[1].type = Guid{};
+  EXPECT_EQ(parsed(list), "untrusted/image-malformed");
+}
+
 TEST(Gpt, HostileHeaderFieldsAreRefusedThoughTheChecksumIsRight) {
-  EXPECT_EQ(verdict(parse_gpt(with_header(0, 0x5452415020494645, 8), kFileSize)),
-            "fine");  // the control: nothing changed
+  EXPECT_EQ(verdict(parse(with_both_headers(0, 0x5452415020494645, 8))), "fine");  // the control: nothing changed
   const struct {
     const char* defect;
     size_t offset;
@@ -106,7 +155,10 @@ TEST(Gpt, HostileHeaderFieldsAreRefusedThoughTheChecksumIsRight) {
       {"revision", 8, 0x00020000, 4},
       {"header size 0", 12, 0, 4},
       {"header size 4 GiB", 12, UINT32_MAX, 4},
+      {"reserved", 20, 1, 4},
       {"own sector", 24, 2, 8},
+      {"backup elsewhere", 32, kFileSize / 512 - 2, 8},
+      {"backup behind the file", 32, kFileSize / 512, 8},
       {"first usable 0", 40, 0, 8},
       {"first usable in the entries", 40, 33, 8},
       {"last usable before first", 48, 34, 8},
@@ -120,7 +172,8 @@ TEST(Gpt, HostileHeaderFieldsAreRefusedThoughTheChecksumIsRight) {
       {"entry size 2^32", 84, UINT32_MAX, 4},
   };
   for (const auto& bad : cases) {
-    EXPECT_EQ(verdict(parse_gpt(with_header(bad.offset, bad.value, bad.size), kFileSize)), "untrusted/image-malformed")
+    EXPECT_EQ(verdict(parse(with_header(bad.offset, bad.value, bad.size))), "untrusted/image-malformed") << bad.defect;
+    EXPECT_EQ(verdict(parse(with_both_headers(bad.offset, bad.value, bad.size))), "untrusted/image-malformed")
         << bad.defect;
   }
 }
@@ -145,26 +198,28 @@ TEST(Gpt, PartitionsDoNotOverlap) {
   EXPECT_EQ(parsed({partition(kGptFirstUsable + 512, 512), partition(kGptFirstUsable, 512)}), "fine");
 }
 
-TEST(Gpt, AFileThatWasCutIsRefused) {
-  const Bytes head = format_gpt(kTwo, kDisk, kFileSize).head;
-  for (const uint64_t size : {kFileSize - 512, kFileSize / 2, uint64_t{kGptHeadSize}, uint64_t{0}}) {
-    EXPECT_EQ(verdict(parse_gpt(head, size)), "untrusted/image-malformed") << size;
+TEST(Gpt, AFileThatWasCutOrGrewIsRefused) {
+  const GptBytes gpt = format_gpt(kTwo, kDisk, kFileSize);
+  for (const uint64_t size : {kFileSize - 512, kFileSize / 2, uint64_t{kGptHeadSize}, uint64_t{0}, kFileSize + 1,
+                              kFileSize + 512, kFileSize + 4096, kFileSize * 2}) {
+    EXPECT_EQ(verdict(parse(gpt, size)), "untrusted/image-malformed") << size;
   }
   for (const size_t size : {size_t{0}, size_t{512}, size_t{1024}, kGptHeadSize - 1}) {
-    EXPECT_EQ(verdict(parse_gpt(ByteSpan(head).first(size), kFileSize)), "untrusted/image-malformed") << size;
+    EXPECT_EQ(verdict(parse_gpt(ByteSpan(gpt.head).first(size), gpt.tail, kFileSize)), "untrusted/image-malformed");
+    EXPECT_EQ(verdict(parse_gpt(gpt.head, ByteSpan(gpt.tail).first(std::min(size, gpt.tail.size() - 1)), kFileSize)),
+              "untrusted/image-malformed");
   }
 }
 
 TEST(Gpt, AllEntriesAreReadNotOnlyTheFirst) {
   std::vector<Partition> many;
   for (uint64_t i = 0; i < 128; ++i) many.push_back(partition(kGptFirstUsable + i * 512, 512));
-  EXPECT_EQ(must(parse_gpt(format_gpt(many, kDisk, kFileSize).head, kFileSize)).size(), 128U);
+  EXPECT_EQ(must(parse(format_gpt(many, kDisk, kFileSize))).size(), 128U);
 }
 
 TEST(Gpt, NamesAreMadeSafeForTerminals) {
   const std::string name =
-      must(parse_gpt(format_gpt({partition(kGptFirstUsable, 512, "a\x1b[31m\n")}, kDisk, kFileSize).head, kFileSize))[0]
-          .name;
+      must(parse(format_gpt({partition(kGptFirstUsable, 512, "a\x1b[31m\n")}, kDisk, kFileSize)))[0].name;
   EXPECT_EQ(name, "a?[31m?");
 }
 

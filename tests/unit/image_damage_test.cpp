@@ -120,7 +120,7 @@ TEST(Image, EveryDamagedTreeBlockIsTreeCorrupt) {
 }
 
 TEST(Image, DamagedSuperblockIsRefused) {
-  for (const uint64_t offset : {0, 8, 12, 32, 64, 68, 72, 79, 81}) {
+  for (const uint64_t offset : {0, 8, 12, 32, 40, 64, 68, 72, 79, 81, 82, 87, 120, 344, 511, 512, 4095}) {
     EXPECT_EQ(full_check(flipped(sample_bytes(), tree().offset + offset)), "untrusted/image-malformed") << offset;
   }
   for (const uint64_t offset : {80, 88, 88 + 31}) {  // another salt: no block hashes right any more
@@ -164,7 +164,9 @@ TEST(Image, DamageToASignatureNeverChangesWhatIsTrusted) {
 }
 
 TEST(Image, AnotherRootHashIsNotTheOneThatWasSigned) {
-  EXPECT_EQ(full_check(member_damaged("rootHash")), "untrusted/signature-invalid");
+  const std::string other = member_damaged("rootHash");
+  EXPECT_EQ(full_check(other), "untrusted/image-malformed");  // the partitions' UUIDs say otherwise
+  EXPECT_EQ(full_check(test::with_uuids_of(other, root_hash_of(other))), "untrusted/signature-invalid");
 }
 
 TEST(Image, AnotherFingerprintIsAMismatch) {
@@ -187,7 +189,8 @@ TEST(Image, StatementOfAnotherImageOfTheSameSignerIsAMismatch) {
       sample_bytes(), [&](OrderedJson& signature) { signature["driverext"] = theirs["driverext"]; });
   EXPECT_EQ(full_check(swapped), "untrusted/manifest-mismatch");
   // Root hash and its signature swapped too: then it is not this image's data any more.
-  EXPECT_EQ(full_check(test::with_signature(sample_bytes(), theirs)), "untrusted/hash-tree-corrupt");
+  EXPECT_EQ(full_check(test::with_signature(test::with_uuids_of(sample_bytes(), theirs["rootHash"]), theirs)),
+            "untrusted/hash-tree-corrupt");
 }
 
 TEST(Image, RootHashSignatureCannotStandInForTheStatement) {
@@ -348,6 +351,25 @@ TEST_F(FileRules, ForeignOwnerIsRefused) {
   test::write_file(scratch_ / "image", "x");
   ASSERT_EQ(::chown((scratch_ / "image").c_str(), 1000, 0), 0);
   EXPECT_EQ(check("image"), "untrusted/unsafe-file");
+}
+
+TEST_F(FileRules, FileThatSomebodyIsWritingIsNotOurs) {
+  test::write_file(scratch_ / "image", "x");
+  {
+    const UniqueFd writer = must(scratch_.dir().open_file("image", O_WRONLY));
+    EXPECT_EQ(check("image"), "untrusted/unsafe-file");
+  }
+  EXPECT_EQ(check("image"), "fine");
+}
+
+// Every machine has these two, and neither keeps bytes.
+TEST_F(FileRules, FileThatIsAnsweredByAProgramIsNotOurs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "not the owner of files in /proc and /sys";
+  for (const char* path : {"/proc/version", "/sys/kernel/notes"}) {
+    const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+    if (!fd) continue;
+    EXPECT_EQ(verdict(check_file_is_ours(fd.get(), path)), "untrusted/unsafe-file") << path;
+  }
 }
 
 TEST_F(FileRules, OnlyRegularFilesAreOurs) {

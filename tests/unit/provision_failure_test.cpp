@@ -39,7 +39,7 @@ const Situation kSituations[] = {
        for (const char* name : {"loop", "dm_mod", "dm_verity", "squashfs"})
          host.kernel.place_module(name, "bb-" + std::string(name));
        const std::string hash = test::signature_of(sample_bytes())["rootHash"];
-       host.kernel.place_device("driverext-" + hash, hash);
+       host.place_device("driverext-" + hash, sample_bytes());
      }},
 };
 

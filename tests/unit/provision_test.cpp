@@ -302,9 +302,53 @@ TEST_F(ProvisionTest, ForeignDeviceOfTheSameNameIsAConflict) {
   expect_conflict("mount-conflict");
 }
 
-TEST_F(ProvisionTest, OurOwnDeviceIsUsedAgain) {
+TEST_F(ProvisionTest, DeviceOfOurNameOverPartOfTheImageIsAConflict) {
   drop_good_image();
   host_.kernel.place_device(device_name(), root_hash());
+  expect_conflict("mount-conflict");
+}
+
+TEST_F(ProvisionTest, TableThatIsReadBackOtherwiseIsNeverMounted) {
+  const std::vector<std::function<void(VerityDevice&)>> lies = {
+      [](VerityDevice& device) { device.root_hash[0] = device.root_hash[0] == 'a' ? 'b' : 'a'; },
+      [](VerityDevice& device) { device.salt = "-"; },
+      [](VerityDevice& device) { device.data_blocks -= 1; },
+  };
+  for (const auto& lie : lies) {
+    test::FakeHost host;
+    host.drop("testcam.raw", sample_bytes());
+    host.know_image(sample_bytes());
+    host.kernel.misreport(lie);
+    const test::KernelState before = host.kernel.state();
+    EXPECT_EQ(reason(host.provision()), "mount-conflict");
+    EXPECT_EQ(host.kernel.state(), before);
+  }
+}
+
+TEST_F(ProvisionTest, FileSystemIsTheOneThatIsFound) {
+  drop_good_image();
+  host_.kernel.set_file_system(root_hash(), "erofs");
+  host_.kernel.build_in("erofs");
+  host_.host_modules.add("erofs", {});
+  EXPECT_EQ(reason(host_.provision()), "provisioned");
+  for (const auto& [target, mount] : host_.kernel.state().mounts) EXPECT_EQ(mount.type, "erofs") << target;
+}
+
+TEST_F(ProvisionTest, FileSystemThatIsNotFoundOrNotAcceptedIsNeverMounted) {
+  for (const char* type : {"", "ext4"}) {
+    test::FakeHost host;
+    host.drop("testcam.raw", sample_bytes());
+    host.know_image(sample_bytes());
+    host.kernel.set_file_system(root_hash(), type);
+    const test::KernelState before = host.kernel.state();
+    EXPECT_EQ(reason(host.provision()), "image-malformed") << type;
+    EXPECT_EQ(host.kernel.state(), before) << type;
+  }
+}
+
+TEST_F(ProvisionTest, OurOwnDeviceIsUsedAgain) {
+  drop_good_image();
+  host_.place_device(device_name(), sample_bytes());
   host_.kernel.build_in("squashfs");
   EXPECT_EQ(reason(host_.provision()), "provisioned");
   EXPECT_EQ(host_.kernel.state().devices.size(), 1U);
@@ -312,7 +356,7 @@ TEST_F(ProvisionTest, OurOwnDeviceIsUsedAgain) {
 
 TEST_F(ProvisionTest, DeviceThatMetACorruptBlockIsNotUsedAgain) {
   drop_good_image();
-  host_.kernel.place_device(device_name(), root_hash());
+  host_.place_device(device_name(), sample_bytes());
   host_.kernel.mark_corrupted(device_name());
   expect_conflict("data-corrupt");
 }

@@ -81,7 +81,7 @@ TEST(SignatureBlock, EmptyPartitionIsAnUnsignedImage) {
 }
 
 TEST(SignatureBlock, MissingMembersAreRefused) {
-  for (const char* name : {"rootHash", "certificateFingerprint", "driverext"}) {
+  for (const char* name : {"rootHash", "certificateFingerprint"}) {
     EXPECT_EQ(edited([&](OrderedJson& object) { object.erase(name); }), "untrusted/image-malformed") << name;
   }
 }
@@ -90,6 +90,16 @@ TEST(SignatureBlock, WithoutASignatureItIsAnUnsignedOne) {
   OrderedJson object = OrderedJson::parse(format_signature_block(signed_block()));
   object.erase("signature");
   EXPECT_TRUE(must(parse_signature_block(as_bytes(padded(object.dump())))).signature.empty());
+}
+
+// What systemd-repart writes.
+TEST(SignatureBlock, WithoutAStatementItIsAForeignOne) {
+  EXPECT_FALSE(signed_block().is_foreign());
+  OrderedJson object = OrderedJson::parse(format_signature_block(signed_block()));
+  object.erase("driverext");
+  const SignatureBlock read = must(parse_signature_block(as_bytes(padded(object.dump()))));
+  EXPECT_TRUE(read.is_foreign());
+  EXPECT_EQ(format_signature_block(read), object.dump());
 }
 
 TEST(SignatureBlock, WrongMembersAreRefused) {

@@ -1,6 +1,7 @@
 // attach: image file → loop devices → dm-verity → read-only mount.
 #include <cerrno>
 
+#include "provisioner/attachment.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
@@ -10,23 +11,10 @@ std::string verity_name(const VerifiedImage& image) { return "driverext-" + imag
 std::string mount_name(const VerifiedImage& image) { return "run/driverext/mounts/" + image.root_hash_hex(); }
 
 Result<std::optional<VerityDevice>> find_active(Kernel& kernel, const VerifiedImage& image) {
-  const std::string name = verity_name(image);
-  TRY(std::optional<VerityDevice> device, kernel.find_verity(name));
-  if (!device) return device;
-  if (device->root_hash != image.root_hash_hex()) {
-    return make_error(Errc::conflict, Reason::mount_conflict,
-                      "device-mapper device " + name + " runs over another root hash: " + device->root_hash);
-  }
-  if (device->corrupted) {
-    return make_error(Errc::untrusted, Reason::data_corrupt,
-                      "the kernel met a block in " + name + " that does not match its hash");
-  }
-  return device;
+  return find_device(kernel, image, verity_name(image));
 }
 
 namespace {
-
-constexpr const char* kFileSystem = "squashfs";
 
 class AttachStep final : public Step {
  public:
@@ -45,24 +33,25 @@ class AttachStep final : public Step {
     if (!mounted) return Probe::needed;
     // Mounted by a provision that may have been killed before it came to compare. If it is the wrong one, this step
     // takes it over, fails over it again and takes it away.
-    if (compare_manifest()) return Probe::satisfied;
+    if (compare()) return Probe::satisfied;
     opened_ = made_folder_ = mounted_ = true;
     return Probe::needed;
   }
 
   Result<void> apply() override {
-    if (mounted_) return compare_manifest();
+    if (mounted_) return compare();
     if (!device_) {
-      TRY_VOID(load_support());
-      TRY(device_, open_device());
+      TRY_VOID(load_support({"loop", "dm_verity"}));
+      TRY(device_, open_device(context_.kernel, *context_.image, name_));
       opened_ = true;
     }
-    TRY_VOID(context_.kernel.read_first_block(*device_));
+    TRY(const std::string file_system, context_.kernel.probe_file_system(*device_));
+    TRY_VOID(load_support({file_system}));
     TRY_VOID(context_.root.make_dirs(mount_, 0755));
     made_folder_ = true;
-    TRY_VOID(context_.kernel.mount({device_->node, target_, kFileSystem, "ro,nosuid,nodev"}));
+    TRY_VOID(context_.kernel.mount({device_->node, target_, file_system, kImageMountOptions}));
     mounted_ = true;
-    return compare_manifest();
+    return compare();
   }
 
   Result<void> undo() override {
@@ -82,8 +71,8 @@ class AttachStep final : public Step {
  private:
   // The kernel would load these itself, through a modprobe process for each: slower, and without a
   // word of what is missing.
-  Result<void> load_support() {
-    for (const char* name : {"loop", "dm_verity", kFileSystem}) {
+  Result<void> load_support(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
       // Usually there already; then the module index need not be opened at all.
       TRY(const auto present, context_.kernel.find_module(name));
       if (present) continue;
@@ -107,33 +96,9 @@ class AttachStep final : public Step {
     return {};
   }
 
-  Result<std::optional<VerityDevice>> open_device() {
-    const ImageFile& file = context_.image->file();
-    VerityRequest request;
-    request.name = name_;
-    request.fd = file.fd();
-    request.data_offset = file.data().offset;
-    request.data_size = file.data().size;
-    request.hash_offset = file.hash().offset;
-    request.hash_size = file.hash().size;
-    request.root_hash = context_.image->root_hash_hex();
-    request.salt = file.verity().salt.empty() ? "-" : to_hex(file.verity().salt);
-    TRY(VerityDevice device, context_.kernel.open_verity(request));
-    return std::optional(std::move(device));
-  }
-
-  // The manifest that was signed must be the one that is mounted, byte for byte.
-  Result<void> compare_manifest() {
+  Result<void> compare() {
     TRY(const Dir inside, context_.root.open_dir(mount_));
-    Result<std::string> text = inside.read_file(kManifestPath, kMaxManifestSize);
-    if (!text && text.error().os_error == EIO) {
-      return make_error(Errc::untrusted, Reason::data_corrupt, "a block of the manifest does not match its hash");
-    }
-    if (!text && text.error().code == Errc::system) return std::move(text).error();
-    if (!text || *text != context_.image->manifest_text()) {
-      return make_error(Errc::untrusted, Reason::manifest_mismatch, "the manifest in the image is not the signed one");
-    }
-    return {};
+    return compare_manifest(inside, *context_.image);
   }
 
   const StepContext& context_;
