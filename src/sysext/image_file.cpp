@@ -88,12 +88,6 @@ Result<ImageFile> ImageFile::read(UniqueFd fd, std::string path) {
   return image;
 }
 
-Result<Bytes> ImageFile::read_hash_area() const {
-  Bytes area(hash_area_size(verity_.data_blocks));
-  TRY_VOID(read_exactly(fd(), area, hash_.offset, path_));
-  return area;
-}
-
 Result<void> check_file_is_ours(int fd, const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return os_failure(errno, "cannot look at " + path);

@@ -1,0 +1,54 @@
+#include "sysext/output_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+namespace driverext {
+
+Result<OutputFile> OutputFile::create(const std::string& output) {
+  OutputFile file;
+  file.output_ = output;
+  std::string temporary = output + ".XXXXXX";
+  file.fd_ = UniqueFd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file.fd_) return os_failure(errno, "cannot create a file beside " + output);
+  file.temporary_ = std::move(temporary);
+  return file;
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : fd_(std::move(other.fd_)), output_(std::move(other.output_)), temporary_(std::exchange(other.temporary_, {})) {}
+
+OutputFile::~OutputFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<uint64_t> OutputFile::size() const {
+  struct stat info {};
+  if (::fstat(fd(), &info) != 0) return os_failure(errno, "cannot look at " + temporary_);
+  return static_cast<uint64_t>(info.st_size);
+}
+
+Result<void> OutputFile::resize(uint64_t size) {
+  if (::ftruncate(fd(), static_cast<off_t>(size)) != 0) return os_failure(errno, "cannot write " + output_);
+  return {};
+}
+
+Result<void> OutputFile::finish(uint64_t size) {
+  TRY_VOID(resize(size));
+  if (::fchmod(fd(), 0644) != 0 || ::fsync(fd()) != 0) return os_failure(errno, "cannot write " + output_);
+  if (::rename(temporary_.c_str(), output_.c_str()) != 0) return os_failure(errno, "cannot replace " + output_);
+  temporary_.clear();
+  return {};
+}
+
+void start_write_back(int fd, uint64_t offset, uint64_t size) {
+  // Only a hint: some file systems know no such call, and fsync comes anyway.
+  ::sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(size), SYNC_FILE_RANGE_WRITE);
+}
+
+}  // namespace driverext

@@ -1,0 +1,40 @@
+// OutputFile: a file beside the one that is wanted, that becomes it or nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.hpp"
+#include "sys/fd.hpp"
+
+namespace driverext {
+
+class OutputFile {
+ public:
+  static Result<OutputFile> create(const std::string& output);
+  OutputFile(OutputFile&& other) noexcept;
+  OutputFile& operator=(OutputFile&&) = delete;
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  ~OutputFile();
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  /// Its name until it is finished, for a program that writes a part of it.
+  [[nodiscard]] const std::string& temporary_path() const { return temporary_; }
+  [[nodiscard]] Result<uint64_t> size() const;
+  /// What lies behind `size` is cut off, or filled up with zeros.
+  Result<void> resize(uint64_t size);
+  /// All of it is on the disk, then it has its name.
+  Result<void> finish(uint64_t size);
+
+ private:
+  OutputFile() = default;
+  UniqueFd fd_;
+  std::string output_;
+  std::string temporary_;
+};
+
+/// The disk begins to write that part now, so that fsync has little left to wait for. Does not wait for it itself.
+void start_write_back(int fd, uint64_t offset, uint64_t size);
+
+}  // namespace driverext
