@@ -73,7 +73,9 @@ Result<int> build(const Options& options) {
     TRY(key, SigningKey::from_pem(key_pem, certificate_pem));
     request.key = &*key;
   }
-  request.progress = [](std::string_view stage) { std::fprintf(stderr, "%s\n", std::string(stage).c_str()); };
+  request.progress = [](const BuildProgress& now) {
+    if (now.total == 0) std::fprintf(stderr, "%s\n", std::string(now.stage).c_str());
+  };
   TRY(const BuiltImage built, build_image(request));
   std::printf("%s  %s %s for %s, %s%s\n", to_hex(built.root_hash).c_str(), request.manifest.driver.c_str(),
               request.manifest.version.c_str(), request.manifest.kernel_release.c_str(), human_size(built.size).c_str(),

@@ -94,7 +94,11 @@ Result<std::string> run_program(const ProgramRequest& request) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   Undo destroy([&] { ::posix_spawn_file_actions_destroy(&actions); });
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  if (request.input_fd >= 0) {
+    ::posix_spawn_file_actions_adddup2(&actions, request.input_fd, 0);
+  } else {
+    ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  }
   ::posix_spawn_file_actions_adddup2(&actions, write_end.get(), 1);
   ::posix_spawn_file_actions_adddup2(&actions, write_end.get(), 2);
   // A process group of its own, so that what it starts can be ended with it.

@@ -15,12 +15,13 @@ struct ProgramRequest {
   std::vector<std::string> added_environment = {};
   std::string root = {};     ///< absolute path to chroot(2) into; empty: none
   unsigned timeout_sec = 0;  ///< after that it and its children are ended, Errc::transient; 0: never
+  int input_fd = -1;         ///< its standard input; -1: there is none
   int cancel_fd = -1;        ///< readable: the same happens at once; -1: there is none
   /// Told of standard output and error as they come. What is returned is the end of it, 64 KiB at least.
   std::function<void(std::string_view)> on_output = {};
 };
 
-/// Runs with standard input closed. Returns the output; an exit status other than 0 is an error that carries its last
+/// Returns the output; an exit status other than 0 is an error that carries its last
 /// lines.
 Result<std::string> run_program(const ProgramRequest& request);
 inline Result<std::string> run_program(const std::vector<std::string>& argv,

@@ -13,6 +13,7 @@
 #include "base/text.hpp"
 #include "sys/process.hpp"
 #include "sys/undo.hpp"
+#include "sysext/hash_tree.hpp"
 #include "sysext/image_signer.hpp"
 #include "sysext/output_file.hpp"
 
@@ -20,81 +21,6 @@ namespace driverext {
 namespace {
 
 namespace fs = std::filesystem;
-
-Result<void> copy_tree(const ImageTree& from, const fs::path& tree) {
-  const fs::path target = from.path_in_image.empty() ? tree : tree / from.path_in_image;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(from.source, error), end; !error && it != end; it.increment(error)) {
-    const fs::file_status status = it->symlink_status(error);
-    if (fs::is_symlink(status) || fs::is_regular_file(status) || fs::is_directory(status)) continue;
-    return make_error(Errc::invalid_input, it->path().string() + " is neither file, directory nor symbolic link");
-  }
-  if (!error) fs::create_directories(target, error);
-  if (!error) fs::copy(from.source, target, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
-  if (error) return os_failure(error.value(), "cannot copy " + from.source);
-  return {};
-}
-
-// Whatever the builder's umask and the sources' modes are, the image is the same.
-Result<void> set_modes(const fs::path& tree) {
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(tree, error), end; !error && it != end; it.increment(error)) {
-    const fs::file_status status = it->symlink_status(error);
-    if (error) break;
-    if (fs::is_symlink(status)) continue;
-    const bool executable = (status.permissions() & fs::perms::owner_exec) != fs::perms::none;
-    fs::permissions(it->path(), fs::perms(fs::is_directory(status) || executable ? 0755 : 0644), error);
-    if (error) break;
-  }
-  if (error) return os_failure(error.value(), "cannot prepare " + tree.string());
-  return {};
-}
-
-// An extension is merged over the host's /usr: nothing else belongs in it, and no module index, which would hide the
-// host's and every other extension's.
-Result<void> check_extension_tree(const fs::path& tree) {
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(tree, error)) {
-    if (entry.path().filename() != "usr") {
-      return make_error(Errc::invalid_input,
-                        "an extension holds usr/ only, not " + entry.path().filename().string() + "/");
-    }
-  }
-  for (const fs::directory_entry& kernel : fs::directory_iterator(tree / "usr/lib/modules", error)) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(kernel.path(), error)) {
-      if (!entry.path().filename().string().starts_with("modules.")) continue;
-      return make_error(Errc::invalid_input, fs::relative(entry.path(), tree).string() +
-                                                 " is a module index, which would hide the host's; leave it out");
-    }
-  }
-  return {};
-}
-
-Result<void> write_tree(const fs::path& tree, const BuildRequest& request) {
-  std::vector<ImageContent> files = request.files;
-  const Manifest& manifest = request.manifest;
-  for (const ImageTree& from : request.trees) TRY_VOID(copy_tree(from, tree));
-  files.push_back({"", std::string(kManifestPath), format_manifest(manifest)});
-  files.push_back({"", "usr/lib/extension-release.d/extension-release." + extension_name(manifest),
-                   "ID=" + manifest.os_id + "\nVERSION_ID=" + manifest.os_version_id +
-                       "\nARCHITECTURE=" + manifest.architecture + "\n"});
-  TRY(const Dir root, Dir::open_root(tree.string()));
-  for (const ImageContent& file : files) {
-    TRY_VOID(check_relative_path("path in image", file.path_in_image));
-    if (file.source.empty()) {
-      TRY_VOID(root.write_atomic(file.path_in_image, file.text, 0644));
-      continue;
-    }
-    std::error_code error;
-    const fs::path target = tree / file.path_in_image;
-    fs::create_directories(target.parent_path(), error);
-    if (!error) fs::copy_file(file.source, target, error);
-    if (!error) fs::permissions(target, fs::perms(0644), error);
-    if (error) return os_failure(error.value(), "cannot copy " + file.source);
-  }
-  if (manifest.is_merged()) TRY_VOID(check_extension_tree(tree));
-  return set_modes(tree);
-}
 
 Digest derived(std::string_view purpose, ByteSpan input) {
   Sha256 hash;
@@ -141,87 +67,144 @@ Result<void> write_partition_table(int fd, const Layout& layout, const Architect
   return write_exactly(fd, gpt.tail, layout.file_size - gpt.tail.size(), path);
 }
 
-Result<void> pack_squashfs(const fs::path& tree, const fs::path& output, const BuildRequest& request) {
-  const std::string epoch = std::to_string(request.manifest.created);
-  std::vector<std::string> command = {"mksquashfs",
-                                      tree.string(),
-                                      output.string(),
-                                      "-comp",
-                                      "zstd",
-                                      "-Xcompression-level",
-                                      std::to_string(request.zstd_level),
-                                      "-noappend",
-                                      "-no-progress",
-                                      "-quiet",
-                                      "-all-root",
-                                      "-no-xattrs",
-                                      "-no-exports",
-                                      "-root-mode",
-                                      "0755"};
-  // Every module and library has blocks of its own, so damage in one does not take others with it. Source trees are
-  // thousands of small files, read as a whole.
-  if (request.manifest.is_loadable()) command.emplace_back("-no-fragments");
-  // A container does not pass our environment on.
-  if (!request.run_in.empty()) command.insert(command.begin(), {"env", "SOURCE_DATE_EPOCH=" + epoch});
-  command.insert(command.begin(), request.run_in.begin(), request.run_in.end());
-  Result<std::string> packed = run_program(command, {"SOURCE_DATE_EPOCH=" + epoch});
-  if (!packed) return std::move(packed).error();
-  return {};
-}
+Error interrupted() { return make_error(Errc::transient, "building the image was interrupted"); }
+
+class Builder {
+ public:
+  explicit Builder(const BuildRequest& request) : request_(request) {}
+
+  Result<BuiltImage> build() {
+    const Architecture* architecture = find_architecture(request_.manifest.architecture);
+    if (architecture == nullptr) {
+      return make_error(Errc::invalid_input, "unknown architecture \"" + request_.manifest.architecture + "\"");
+    }
+    manifest_text_ = format_manifest(request_.manifest);
+    TRY(OutputFile out, OutputFile::create(request_.output));
+    TRY(const HashedImage hashed, fill(out));
+
+    TRY_VOID(begin(request_.key != nullptr ? "signing" : "finishing (unsigned)"));
+    TRY(const SignatureBlock block, make_signature(hashed.root_hash, manifest_text_, request_.key));
+    TRY_VOID(write_signature(out.fd(), hashed.layout.signature, block, request_.output));
+    TRY_VOID(write_partition_table(out.fd(), hashed.layout, *architecture, hashed.root_hash, request_.output));
+    TRY_VOID(begin("writing to the disk"));
+    TRY_VOID(out.finish(hashed.layout.file_size));
+    return BuiltImage{hashed.root_hash, hashed.layout.file_size};
+  }
+
+ private:
+  struct HashedImage {
+    Layout layout;
+    Digest root_hash{};
+  };
+
+  Result<void> begin(std::string_view stage) {
+    if (is_readable(request_.cancel_fd)) return interrupted();
+    stage_ = stage;
+    tell(0, 0);
+    return {};
+  }
+  void tell(uint64_t done, uint64_t total) const { request_.progress({stage_, done, total}); }
+
+  // File system and hash tree.
+  Result<HashedImage> fill(OutputFile& out) {
+    if (!request_.file_system.empty()) return wrap_finished(out);
+    TRY_VOID(begin("collecting files"));
+    TRY(const TreeEntries entries, collect_tree(request_.trees, request_.files, request_.manifest, manifest_text_));
+    if (request_.manifest.is_merged()) TRY_VOID(check_extension_tree(entries));
+    if (request_.type == FileSystem::erofs) return pack_aside(entries, out);
+
+    TRY_VOID(begin("packing (squashfs, zstd)"));
+    TRY_VOID(pack_squashfs(entries, pack_options(), out.temporary_path(), out.fd(), kGptFirstUsable));
+    TRY(const uint64_t end, out.size());
+    if (end <= kGptFirstUsable) return make_error(Errc::system, "mksquashfs wrote nothing");
+    TRY_VOID(begin("hashing (dm-verity)"));
+    HashedImage image{lay_out(round_up(end - kGptFirstUsable, kVerityBlock), manifest_text_.size())};
+    TRY_VOID(out.resize(image.layout.file_size));
+    TRY(image.root_hash, write_hash_area({out.fd(), image.layout.data.offset}, {out.fd(), image.layout.hash.offset},
+                                         superblock(image.layout), hash_options()));
+    return image;
+  }
+
+  // mkfs.erofs takes a directory as it is, and writes a file of its own.
+  Result<HashedImage> pack_aside(const TreeEntries& entries, OutputFile& out) {
+    std::string scratch = request_.output + ".tmp-XXXXXX";
+    if (::mkdtemp(scratch.data()) == nullptr) {
+      return os_failure(errno, "cannot make a directory beside " + request_.output);
+    }
+    const Undo remove_scratch([&] {
+      std::error_code ignored;
+      fs::remove_all(scratch, ignored);
+    });
+    const std::string tree = scratch + "/tree";
+    if (::mkdir(tree.c_str(), 0700) != 0) return os_failure(errno, "cannot make " + tree);
+    TRY_VOID(begin("packing (erofs, lz4hc)"));
+    TRY_VOID(pack_erofs(entries, pack_options(), scratch + "/erofs", tree));
+    return take(scratch + "/erofs", out);
+  }
+
+  Result<HashedImage> wrap_finished(OutputFile& out) {
+    TRY_VOID(begin("reading the file system"));
+    TRY(FinishedFileSystem finished, read_file_system(request_.file_system, request_.cancel_fd));
+    TRY(const Manifest manifest, parse_manifest(finished.manifest_text).with_context("the manifest in it"));
+    if (format_manifest(manifest) != manifest_text_) {
+      return make_error(Errc::invalid_input, request_.file_system + " holds another manifest than the one given");
+    }
+    // The bytes that stand in the file system are those that are signed.
+    manifest_text_ = std::move(finished.manifest_text);
+    if (manifest.is_merged()) TRY_VOID(check_extension_tree(finished.entries).with_context(request_.file_system));
+    return take(request_.file_system, out);
+  }
+
+  // Copied and hashed in one go.
+  Result<HashedImage> take(const std::string& file, OutputFile& out) {
+    TRY_VOID(begin("copying and hashing (dm-verity)"));
+    const UniqueFd from(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!from) return os_failure(errno, "cannot open " + file);
+    struct stat info {};
+    if (::fstat(from.get(), &info) != 0) return os_failure(errno, "cannot look at " + file);
+    const auto size = static_cast<uint64_t>(info.st_size);
+    HashedImage image{lay_out(round_up(size, kVerityBlock), manifest_text_.size())};
+    TRY_VOID(out.resize(image.layout.file_size));
+    TRY(image.root_hash, copy_and_hash({{from.get(), 0}, size}, {out.fd(), image.layout.data.offset},
+                                       {out.fd(), image.layout.hash.offset}, superblock(image.layout), hash_options()));
+    return image;
+  }
+
+  [[nodiscard]] VeritySuperblock superblock(const Layout& layout) const {
+    const Digest uuid = derived("driverext verity uuid", as_bytes(manifest_text_));
+    VeritySuperblock superblock;
+    superblock.salt = salt_of(manifest_text_);
+    std::copy_n(uuid.begin(), superblock.uuid.size(), superblock.uuid.begin());
+    superblock.data_blocks = layout.data.size / kVerityBlock;
+    return superblock;
+  }
+
+  [[nodiscard]] PackOptions pack_options() const {
+    PackOptions options;
+    options.type = request_.type;
+    options.zstd_level = request_.zstd_level;
+    options.created = request_.manifest.created;
+    const Digest uuid = derived("driverext erofs uuid", as_bytes(manifest_text_));
+    std::copy_n(uuid.begin(), options.uuid.size(), options.uuid.begin());
+    // Source trees are thousands of small files, read as a whole.
+    if (!request_.manifest.is_loadable()) options.fragments = PackOptions::Fragments::shared;
+    options.run_in = request_.run_in;
+    options.cancel_fd = request_.cancel_fd;
+    options.progress = [this](uint64_t done, uint64_t total) { tell(done, total); };
+    return options;
+  }
+
+  [[nodiscard]] HashOptions hash_options() const {
+    return {.cancel_fd = request_.cancel_fd, .progress = [this](uint64_t done, uint64_t total) { tell(done, total); }};
+  }
+
+  const BuildRequest& request_;
+  std::string manifest_text_;
+  std::string stage_;
+};
 
 }  // namespace
 
-Result<BuiltImage> build_image(const BuildRequest& request) {
-  const Architecture* architecture = find_architecture(request.manifest.architecture);
-  if (architecture == nullptr) {
-    return make_error(Errc::invalid_input, "unknown architecture \"" + request.manifest.architecture + "\"");
-  }
-  std::string scratch = request.output + ".tmp-XXXXXX";
-  if (::mkdtemp(scratch.data()) == nullptr)
-    return os_failure(errno, "cannot make a directory beside " + request.output);
-  const Undo remove_scratch([&] {
-    std::error_code ignored;
-    fs::remove_all(scratch, ignored);
-  });
-
-  request.progress("collecting files");
-  const fs::path tree = fs::path(scratch) / "tree";
-  const fs::path packed = fs::path(scratch) / "squashfs";
-  std::error_code error;
-  fs::create_directory(tree, error);
-  if (error) return os_failure(error.value(), "cannot make a directory beside " + request.output);
-  TRY_VOID(write_tree(tree, request));
-
-  request.progress("packing (squashfs, zstd)");
-  TRY_VOID(pack_squashfs(tree, packed, request));
-  const UniqueFd squashfs(::open(packed.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!squashfs) return os_failure(errno, "cannot open what mksquashfs wrote");
-  struct stat info {};
-  if (::fstat(squashfs.get(), &info) != 0) return os_failure(errno, "cannot look at what mksquashfs wrote");
-  const auto squashfs_size = static_cast<uint64_t>(info.st_size);
-
-  request.progress("hashing (dm-verity)");
-  const std::string manifest_text = format_manifest(request.manifest);
-  const Layout layout = lay_out(round_up(squashfs_size, kVerityBlock), manifest_text.size());
-  TRY(OutputFile out, OutputFile::create(request.output));
-  if (::ftruncate(out.fd(), static_cast<off_t>(layout.file_size)) != 0) {
-    return os_failure(errno, "cannot write " + request.output);
-  }
-  TRY_VOID(copy_range(squashfs.get(), 0, out.fd(), layout.data.offset, squashfs_size, request.output));
-  VeritySuperblock superblock;
-  const Digest uuid = derived("driverext verity uuid", as_bytes(manifest_text));
-  superblock.salt = salt_of(manifest_text);
-  std::copy_n(uuid.begin(), superblock.uuid.size(), superblock.uuid.begin());
-  superblock.data_blocks = layout.data.size / kVerityBlock;
-  TRY(const HashArea area, build_hash_area(out.fd(), layout.data.offset, superblock));
-  TRY_VOID(write_exactly(out.fd(), area.bytes, layout.hash.offset, request.output));
-
-  request.progress(request.key != nullptr ? "signing" : "finishing (unsigned)");
-  TRY(const SignatureBlock block, make_signature(area.root_hash, manifest_text, request.key));
-  TRY_VOID(write_signature(out.fd(), layout.signature, block, request.output));
-  TRY_VOID(write_partition_table(out.fd(), layout, *architecture, area.root_hash, request.output));
-  TRY_VOID(out.finish(layout.file_size));
-  return BuiltImage{area.root_hash, layout.file_size};
-}
+Result<BuiltImage> build_image(const BuildRequest& request) { return Builder(request).build(); }
 
 }  // namespace driverext

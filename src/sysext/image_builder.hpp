@@ -8,37 +8,37 @@
 
 #include "base/result.hpp"
 #include "crypto/signing_key.hpp"
+#include "sysext/file_system.hpp"
 #include "sysext/image_file.hpp"
+#include "sysext/image_tree.hpp"
 #include "sysext/manifest.hpp"
 
 namespace driverext {
 
-/// A file to put into the image.
-struct ImageContent {
-  std::string source;         ///< path on this machine; empty: `text` is the content
-  std::string path_in_image;  ///< relative
-  std::string text;
-};
-
-/// A directory whose content goes into the image. Symbolic links stay links; of modes only the owner's execute bit is
-/// kept; anything but files, directories and links is refused.
-struct ImageTree {
-  std::string source;         ///< path on this machine
-  std::string path_in_image;  ///< relative; empty: the image's root
+/// How far a build is.
+struct BuildProgress {
+  std::string_view stage;  ///< "packing (squashfs, zstd)", "hashing (dm-verity)", ...
+  uint64_t done = 0;       ///< bytes
+  uint64_t total = 0;      ///< bytes; 0: as the stage begins, and where it is not known
 };
 
 struct BuildRequest {
   Manifest manifest;
   std::vector<ImageTree> trees;
   std::vector<ImageContent> files;  ///< without manifest and extension-release: those are added
+  /// A finished squashfs or erofs in place of trees and files. It holds `manifest` as manifest.json: see
+  /// read_file_system for what a caller can learn from it.
+  std::string file_system;
   std::string output;
   const SigningKey* key = nullptr;  ///< none: the image is left unsigned
+  FileSystem type = FileSystem::squashfs;
   int zstd_level = 15;
-  /// Put before the mksquashfs command, to run it in a container where `output`'s folder has the same path; mostly
-  /// empty.
+  /// Put before the packer's command, to run it in a container where `output`'s folder has the same path; mostly
+  /// empty. The tree comes on standard input (squashfs) or lies in that folder (erofs).
   std::vector<std::string> run_in;
-  /// Told of each stage as it begins ("packing", "hashing", ...).
-  std::function<void(std::string_view stage)> progress = [](std::string_view) {};
+  int cancel_fd = -1;  ///< readable: the build stops with Errc::transient and leaves nothing; -1: there is none
+  /// Never called from two threads at once, but not always from the caller's.
+  std::function<void(const BuildProgress&)> progress = [](const BuildProgress&) {};
 };
 
 struct BuiltImage {

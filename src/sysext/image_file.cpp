@@ -155,12 +155,6 @@ Result<void> ImageFile::read_superblock() {
   return check_unused(fd(), {hash_.offset + used, hash_.size - used}, kMaxHashSlack, "behind the hash tree");
 }
 
-Result<Bytes> ImageFile::read_hash_area() const {
-  Bytes area(hash_area_size(verity_.data_blocks));
-  TRY_VOID(read_exactly(fd(), area, hash_.offset, path_));
-  return area;
-}
-
 namespace {
 
 // Where the bytes are kept by this kernel alone. On a network's or a program's file system (NFS, CIFS, 9p, FUSE and so

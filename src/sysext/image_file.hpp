@@ -39,9 +39,6 @@ class ImageFile {
   [[nodiscard]] const VeritySuperblock& verity() const { return verity_; }
   [[nodiscard]] const SignatureBlock& signature_block() const { return signature_; }
 
-  /// Superblock and tree, read into memory.
-  [[nodiscard]] Result<Bytes> read_hash_area() const;
-
  private:
   ImageFile() = default;
   static Result<ImageFile> read(UniqueFd fd, std::string path);

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "crypto/signed_content.hpp"
 #include "sysext/manifest.hpp"
+#include "sysext/hash_tree.hpp"
 #include "sysext/output_file.hpp"
 
 namespace driverext {
@@ -59,9 +60,8 @@ Result<std::string> unverified_manifest_text(const ImageFile& image) {
 Result<void> sign_image(const ImageFile& image, const SigningKey& key, const std::string& output) {
   const Digest root_hash = image.signature_block().root_hash;
   TRY(std::string manifest_text, unverified_manifest_text(image));
-  TRY(const Bytes area, image.read_hash_area());
-  TRY_VOID(check_hash_tree(area, image.verity(), root_hash));
-  TRY_VOID(check_data_blocks(image.fd(), image.data().offset, area, image.verity(), root_hash));
+  TRY_VOID(check_all_blocks({image.fd(), image.data().offset}, {image.fd(), image.hash().offset}, image.verity(),
+                            root_hash));
   TRY(const Manifest manifest, parse_manifest(manifest_text).with_context("manifest"));
   if (image.verity().salt != salt_of(manifest_text) || manifest.architecture != image.architecture().name) {
     return make_error(Errc::untrusted, Reason::manifest_mismatch,

@@ -4,12 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
-
-#include "sys/dir.hpp"
 
 namespace driverext {
 namespace {
@@ -21,13 +18,10 @@ constexpr uint64_t kCopyWindow = uint64_t{1} << 20;
 Result<OutputFile> OutputFile::create(const std::string& output) {
   OutputFile file;
   file.output_ = output;
-  file.temporary_ = output + ".XXXXXX";
-  file.fd_ = UniqueFd(::mkostemp(file.temporary_.data(), O_CLOEXEC));
-  if (!file.fd_) {
-    const int error = errno;
-    file.temporary_.clear();
-    return os_failure(error, "cannot create a file beside " + output);
-  }
+  std::string temporary = output + ".XXXXXX";
+  file.fd_ = UniqueFd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file.fd_) return os_failure(errno, "cannot create a file beside " + output);
+  file.temporary_ = std::move(temporary);
   return file;
 }
 
@@ -38,17 +32,28 @@ OutputFile::~OutputFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
+Result<uint64_t> OutputFile::size() const {
+  struct stat info {};
+  if (::fstat(fd(), &info) != 0) return os_failure(errno, "cannot look at " + temporary_);
+  return static_cast<uint64_t>(info.st_size);
+}
+
+Result<void> OutputFile::resize(uint64_t size) {
+  if (::ftruncate(fd(), static_cast<off_t>(size)) != 0) return os_failure(errno, "cannot write " + output_);
+  return {};
+}
+
 Result<void> OutputFile::finish(uint64_t size) {
-  if (::ftruncate(fd(), static_cast<off_t>(size)) != 0 || ::fchmod(fd(), 0644) != 0 || ::fsync(fd()) != 0) {
-    return os_failure(errno, "cannot write " + output_);
-  }
+  TRY_VOID(resize(size));
+  if (::fchmod(fd(), 0644) != 0 || ::fsync(fd()) != 0) return os_failure(errno, "cannot write " + output_);
   if (::rename(temporary_.c_str(), output_.c_str()) != 0) return os_failure(errno, "cannot replace " + output_);
   temporary_.clear();
-  const size_t slash = output_.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : output_.substr(0, slash + 1);
-  const UniqueFd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory || ::fsync(directory.get()) != 0) return os_failure(errno, "cannot sync the folder of " + output_);
   return {};
+}
+
+void start_write_back(int fd, uint64_t offset, uint64_t size) {
+  // Only a hint: some file systems know no such call, and fsync comes anyway.
+  ::sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(size), SYNC_FILE_RANGE_WRITE);
 }
 
 Result<void> copy_range(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size,

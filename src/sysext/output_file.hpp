@@ -1,4 +1,4 @@
-// A large file that is written beside the place it is meant for, and becomes it when it is whole.
+// OutputFile: a file beside the one that is wanted, that becomes it or nothing.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,20 @@ namespace driverext {
 
 class OutputFile {
  public:
-  /// Makes an empty file in the folder of `output`, which is an ordinary path given by a person.
   static Result<OutputFile> create(const std::string& output);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
-  /// Removes the file, unless finish() moved it.
   ~OutputFile();
 
-  /// Open for reading and writing.
   [[nodiscard]] int fd() const { return fd_.get(); }
-  /// Sets size and mode (0644), waits until all of it is on the disk, and puts it in the place of `output`.
+  /// Its name until it is finished, for a program that writes a part of it.
+  [[nodiscard]] const std::string& temporary_path() const { return temporary_; }
+  [[nodiscard]] Result<uint64_t> size() const;
+  /// What lies behind `size` is cut off, or filled up with zeros.
+  Result<void> resize(uint64_t size);
+  /// All of it is on the disk, then it has its name.
   Result<void> finish(uint64_t size);
 
  private:
@@ -32,6 +34,9 @@ class OutputFile {
   std::string output_;
   std::string temporary_;
 };
+
+/// The disk begins to write that part now, so that fsync has little left to wait for. Does not wait for it itself.
+void start_write_back(int fd, uint64_t offset, uint64_t size);
 
 /// Copies bytes between two files, with 1 MiB of memory. `what` is the file that errors name.
 Result<void> copy_range(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size,

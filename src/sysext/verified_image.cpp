@@ -71,14 +71,12 @@ Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& an
 }
 
 Result<void> VerifiedImage::check_tree() const {
-  TRY(const Bytes area, file_.read_hash_area());
-  return check_hash_tree(area, file_.verity(), root_hash());
+  return check_hash_tree({file_.fd(), file_.hash().offset}, file_.verity(), root_hash());
 }
 
-Result<void> VerifiedImage::check_all_data() const {
-  TRY(const Bytes area, file_.read_hash_area());
-  TRY_VOID(check_hash_tree(area, file_.verity(), root_hash()));
-  return check_data_blocks(file_.fd(), file_.data().offset, area, file_.verity(), root_hash());
+Result<void> VerifiedImage::check_all_data(const HashOptions& options) const {
+  return check_all_blocks({file_.fd(), file_.data().offset}, {file_.fd(), file_.hash().offset}, file_.verity(),
+                          root_hash(), options);
 }
 
 }  // namespace driverext

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "crypto/trust_store.hpp"
+#include "sysext/hash_tree.hpp"
 #include "sysext/image_file.hpp"
 #include "sysext/manifest.hpp"
 
@@ -34,7 +35,7 @@ class VerifiedImage {
   /// checks each as it is read. Errors: Reason::hash_tree_corrupt.
   [[nodiscard]] Result<void> check_tree() const;
   /// Tree, and every data block once. Errors: as above, and Reason::data_corrupt.
-  [[nodiscard]] Result<void> check_all_data() const;
+  [[nodiscard]] Result<void> check_all_data(const HashOptions& options = {}) const;
 
  private:
   VerifiedImage(ImageFile file, Manifest manifest, std::string manifest_text, Signer signer, Precheck precheck);

@@ -1,16 +1,14 @@
-// dm-verity hash areas: superblock and hash tree, made and checked in user space.
+// dm-verity hash areas: their superblock, and where the blocks of the hash tree lie.
 //
 // Format: kernel Documentation/admin-guide/device-mapper/verity.rst and cryptsetup's superblock;
 // hash type 1, SHA-256, 4096-byte blocks, levels stored top first.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
-#include "crypto/digest.hpp"
 
 namespace driverext {
 
@@ -42,22 +40,5 @@ struct TreeLevel {
 std::vector<TreeLevel> tree_levels(uint64_t data_blocks, uint64_t hash_block_size = kVerityBlock);
 /// Bytes of superblock and tree together.
 uint64_t hash_area_size(uint64_t data_blocks, uint64_t hash_block_size = kVerityBlock);
-
-struct HashArea {
-  Bytes bytes;  ///< superblock and tree, as they stand in the hash partition
-  Digest root_hash{};
-};
-
-/// Hashes `superblock.data_blocks` blocks of the file from `data_offset` on, on all processors.
-Result<HashArea> build_hash_area(int fd, uint64_t data_offset, const VeritySuperblock& superblock);
-
-/// Checks every block of the tree against the one above it, and the top against the root hash;
-/// data blocks are not read. `area` is superblock and tree. Errors: Reason::hash_tree_corrupt.
-Result<void> check_hash_tree(ByteSpan area, const VeritySuperblock& superblock, const Digest& root_hash);
-
-/// Reads all data blocks and compares them with the (checked) tree.
-/// Errors: Reason::data_corrupt with the number of the first wrong block.
-Result<void> check_data_blocks(int fd, uint64_t data_offset, ByteSpan area, const VeritySuperblock& superblock,
-                               const Digest& root_hash);
 
 }  // namespace driverext

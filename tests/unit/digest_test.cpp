@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "crypto/sha256_blocks.hpp"
+
 namespace driverext {
 namespace {
 
@@ -25,6 +27,64 @@ TEST(Sha256, PiecesHashAsTheWholeAndTheObjectStartsAnew) {
     hash.update(as_bytes("bc"));
     EXPECT_EQ(hash.finish(), sha256(as_bytes("abc")));
   }
+}
+
+// Bytes without a pattern that a wrong offset would meet again.
+Bytes noise(size_t size) {
+  Bytes bytes(size);
+  uint32_t state = 1;
+  for (std::byte& byte : bytes) {
+    state = state * 1664525 + 1013904223;
+    byte = static_cast<std::byte>(state >> 24);
+  }
+  return bytes;
+}
+
+// The oracle is OpenSSL, message by message.
+TEST(Sha256Blocks, EveryBackendGivesTheDigestsOfOpensslForEverySalt) {
+  constexpr size_t kBlocks = 19;  // whole groups of every backend, and some left over
+  const Bytes data = noise(kBlocks * kHashedBlock);
+  const Bytes salts = noise(256 + 1);
+  for (size_t size = 0; size <= 256; ++size) {
+    const ByteSpan salt = ByteSpan(salts).last(size);
+    std::vector<Digest> expected(kBlocks);
+    for (size_t i = 0; i < kBlocks; ++i) {
+      Sha256 hash;
+      hash.update(salt);
+      hash.update(ByteSpan(data).subspan(i * kHashedBlock, kHashedBlock));
+      expected[i] = hash.finish();
+    }
+    for (const Sha256Backend backend : sha256_backends()) {
+      BlockHasher hasher(salt, backend);
+      std::vector<Digest> digests(kBlocks);
+      hasher.hash(data, digests);
+      EXPECT_TRUE(digests == expected) << backend_name(backend) << ", salt of " << size;
+    }
+  }
+}
+
+TEST(Sha256Blocks, AnyNumberOfBlocksAtAnyAddress) {
+  const Bytes data = noise(40 * kHashedBlock + 3);
+  const Bytes salt = noise(32);
+  for (const Sha256Backend backend : sha256_backends()) {
+    BlockHasher hasher(salt, backend);
+    for (size_t count = 0; count <= 40; ++count) {
+      const ByteSpan blocks = ByteSpan(data).subspan(count % 4, count * kHashedBlock);
+      std::vector<Digest> digests(count);
+      hasher.hash(blocks, digests);
+      for (size_t i = 0; i < count; ++i) {
+        Bytes message = salt;
+        const ByteSpan block = blocks.subspan(i * kHashedBlock, kHashedBlock);
+        message.insert(message.end(), block.begin(), block.end());
+        EXPECT_EQ(digests[i], sha256(message)) << backend_name(backend) << ", " << i << " of " << count;
+      }
+    }
+  }
+}
+
+TEST(Sha256Blocks, PortableIsAlwaysThere) {
+  ASSERT_FALSE(sha256_backends().empty());
+  EXPECT_EQ(sha256_backends().front(), Sha256Backend::portable);
 }
 
 TEST(Base64, VectorsOfRfc4648) {

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <csignal>
+#include <filesystem>
+
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"
+#include "sys/cancellation.hpp"
 #include "sys/process.hpp"
 #include "sysext/image_signer.hpp"
 
@@ -199,13 +203,122 @@ TEST_F(ImageOfATree, LinksStayLinksAndProgramsStayPrograms) {
   EXPECT_TRUE(test::exists(scratch_ / ("out/" + test::sample_manifest().modules[0].path)));
 }
 
-TEST_F(ImageOfATree, ModesOfTheTreeAndSetUidBitsAreNotKept) {
-  file("usr/bin/tool", "a program", 04755);
-  ASSERT_EQ(::chmod((scratch_ / "tree/usr/bin").c_str(), 0777), 0);
+TEST_F(ImageOfATree, OfModesOnlyTheOwnersExecuteBitIsKept) {
+  file("usr/bin/tool", "a program", 0770);
+  file("usr/lib/data", "data", 0666);
+  ASSERT_EQ(::chmod((scratch_ / "tree/usr/bin").c_str(), 02777), 0);
   must(build(Kind::complete));
   unpack();
   EXPECT_EQ(must(scratch_.dir().status("out/usr/bin/tool"))->st_mode & 07777, 0755U);
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/lib/data"))->st_mode & 07777, 0644U);
   EXPECT_EQ(must(scratch_.dir().status("out/usr/bin"))->st_mode & 07777, 0755U);
+}
+
+// Its compression, its layout and its names must survive: the archive that mksquashfs is fed with is ours.
+TEST_F(ImageOfATree, LongNamesOddNamesAndFilesOfEverySizeArriveWhole) {
+  const std::string deep = "usr/lib/" + std::string(120, 'd') + "/" + std::string(200, 'f');
+  const std::string odd = "usr/lib/with blank, \"quotes\", back\\slash and\nline break";
+  std::map<std::string, std::string> files = {{deep, "deep"}, {odd, "odd"}, {"usr/lib/empty", ""}};
+  for (const size_t size : {1, 511, 512, 513, 4096, 131'071, 131'072, 131'073, 3'000'000}) {
+    files["usr/lib/size-" + std::to_string(size)] = test::stand_in("x", size).substr(0, size);
+  }
+  for (const auto& [path, text] : files) file(path, text);
+  link(std::string(150, 't'), "usr/lib/long-link");
+  must(build(Kind::complete));
+  unpack();
+  for (const auto& [path, text] : files) EXPECT_TRUE(test::read_whole(scratch_ / ("out/" + path)) == text) << path;
+  EXPECT_EQ(must(scratch_.dir().read_link("out/usr/lib/long-link")), std::string(150, 't'));
+}
+
+TEST_F(ImageOfATree, NothingOfTheMachineThatPackedItIsInTheImage) {
+  file("usr/lib/b", test::stand_in("b", 300'000));
+  file("usr/lib/a", test::stand_in("a", 300'000));
+  link("a", "usr/lib/c");
+  must(build(Kind::complete));
+  const std::string usual = test::read_whole(scratch_ / "image.raw");
+  // Another day, umask, mode, order of creation, folder, and one processor.
+  const mode_t umask_before = ::umask(0077);
+  const TempDir elsewhere;
+  must(elsewhere.dir().make_link("a", "deeper/tree/usr/lib/c"));
+  for (const char* name : {"a", "b"}) {
+    const std::string path = elsewhere / ("deeper/tree/usr/lib/" + std::string(name));
+    test::write_file(path, test::stand_in(name, 300'000), 0600);
+    const timespec times[2] = {{1'234'567, 0}, {1'234'567, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+  }
+  BuildRequest request = sample_request(elsewhere / "other.raw", {.kind = Kind::complete});
+  request.trees = {{elsewhere / "deeper/tree", ""}};
+  request.run_in = {"taskset", "--cpu-list", "0"};
+  must(build_image(request));
+  ::umask(umask_before);
+  EXPECT_TRUE(usual == test::read_whole(elsewhere / "other.raw"));
+}
+
+TEST_F(ImageOfATree, SourcesStayAsTheyWere) {
+  file("usr/bin/tool", "a program", 0700);
+  link("tool", "usr/bin/link");
+  const auto before = test::listing(scratch_ / "tree");
+  must(build(Kind::complete));
+  EXPECT_EQ(test::listing(scratch_ / "tree"), before);
+}
+
+TEST_F(ImageOfATree, TwoOfOnePathAreRefused) {
+  file(test::sample_manifest().modules[0].path, "another one");
+  EXPECT_NE(refusal(Kind::complete).find("testcam.ko"), std::string::npos);
+}
+
+TEST_F(ImageOfATree, NothingIsPutBelowALink) {
+  link("lib64", "usr/lib");
+  EXPECT_NE(refusal(Kind::complete).find("usr/lib"), std::string::npos);
+}
+
+TEST_F(ImageOfATree, WhatWouldChangeTheHostIsRefusedByItsPath) {
+  const struct {
+    const char* path;
+    mode_t mode;
+    const char* link;  // what a link says; nullptr: a file
+  } cases[] = {
+      {"usr/lib/driverext/trust/mine.crt", 0644, nullptr},
+      {"usr/lib/driverext/trust", 0644, "/usr/share/trust"},
+      {"usr/lib/driverext/driverext.toml.d/10-mine.toml", 0644, nullptr},
+      {"usr/lib/os-release", 0644, nullptr},
+      {"usr/lib/os-release", 0644, "../share/os-release"},
+      {"usr/lib/x/os-release", 0644, nullptr},
+      {"usr/lib/ld.so.cache", 0644, nullptr},
+      {"usr/lib/driverext/root/etc/ld.so.cache", 0644, nullptr},
+      {"usr/bin/become-root", 04755, nullptr},
+      {"usr/bin/become-group", 02755, nullptr},
+      {"usr/lib/modules/6.1/modules.dep", 0644, nullptr},
+      {"usr/lib/modules/6.1/modules.alias.bin", 0644, "/usr/lib/x"},
+      {"etc/driver.conf", 0644, nullptr},
+      {"usrlocal", 0644, nullptr},
+      {"usr/lib/out", 0644, "/etc/passwd"},
+      {"usr/lib/out", 0644, "/usr/../etc/passwd"},
+      {"usr/lib/out", 0644, "../../etc/passwd"},
+      {"usr/lib/out", 0644, "../../../../usr/lib/x"},
+      {"usr/lib/out", 0644, "/"},
+      {"usr/lib/driverext/root/lib64/out", 0644, "../../lib/x"},
+  };
+  for (const auto& bad : cases) {
+    std::filesystem::remove_all(scratch_ / "tree");
+    file("usr/lib/x");
+    bad.link == nullptr ? file(bad.path, "x", bad.mode) : link(bad.link, bad.path);
+    EXPECT_NE(refusal(Kind::complete).find(bad.path), std::string::npos)
+        << bad.path << " " << message(build(Kind::complete));
+  }
+}
+
+TEST_F(ImageOfATree, WhatADriverNeedsIsNotRefused) {
+  file("usr/lib/x");
+  file("usr/lib/modules/6.1/driverext/x/modules.txt");  // no index: not where one lies
+  file("usr/share/doc/trust");
+  file("usr/lib/driverext/root/lib64/ld.so");
+  link("/lib/x86_64-linux-gnu/ld.so", "usr/lib/driverext/root/lib64/absolute");  // of the driver root
+  link("../lib/x", "usr/lib/driverext/root/lib64/relative");
+  link("/usr/lib/x", "usr/lib/absolute");
+  link("../share/../lib/./x", "usr/lib/relative");
+  link("x.1", "usr/lib/dangling");
+  EXPECT_EQ(message(build(Kind::complete)), "fine");
 }
 
 TEST_F(ImageOfATree, SpecialFilesAreRefusedByName) {
@@ -215,15 +328,13 @@ TEST_F(ImageOfATree, SpecialFilesAreRefusedByName) {
   EXPECT_FALSE(test::exists(scratch_ / "image.raw"));
 }
 
-TEST_F(ImageOfATree, ExtensionHoldsNothingOutsideOfUsr) {
-  file("usr/lib/x");
-  file("etc/driver.conf");
-  EXPECT_NE(refusal(Kind::complete).find("etc"), std::string::npos);
-}
-
-TEST_F(ImageOfATree, ModuleIndexWouldHideTheHosts) {
-  file("usr/lib/modules/" + std::string(test::kSampleKernel) + "/modules.dep");
-  EXPECT_NE(refusal(Kind::complete).find("modules.dep"), std::string::npos);
+// A source or a builder stands over no host.
+TEST_F(ImageOfATree, WhatIsNotMergedMayHoldAnything) {
+  file("etc/passwd");
+  file("usr/lib/os-release");
+  file("usr/bin/su", "", 04755);
+  link("/etc/localtime", "etc/out");
+  EXPECT_EQ(message(build(Kind::builder)), "fine");
 }
 
 TEST_F(ImageOfATree, SourceStandsInItsFolder) {
@@ -273,6 +384,215 @@ TEST_F(ImageOfATree, PackerRunsInWhatItIsGiven) {
   must(build_image(request));
   EXPECT_TRUE(test::read_whole(scratch_ / "seen").starts_with("--some-option env SOURCE_DATE_EPOCH="));
   EXPECT_TRUE(test::read_whole(scratch_ / "a.raw") == test::read_whole(scratch_ / "b.raw"));
+}
+
+// Fed to a packer that ends before it has read its input.
+TEST_F(ImageOfATree, PackerThatFailsEarlyIsWhatIsReported) {
+  file("usr/lib/big", test::stand_in("big", 4'000'000));
+  BuildRequest request = sample_request(scratch_ / "image.raw", {.kind = Kind::complete});
+  request.trees = {{scratch_ / "tree", ""}};
+  request.run_in = {"sh", "-c", "echo no such luck; exit 3"};
+  const auto built = build_image(request);
+  EXPECT_NE(message(built).find("no such luck"), std::string::npos) << message(built);
+  EXPECT_EQ(must(scratch_.dir().list(".")), std::vector<std::string>{"tree"});
+}
+
+class ImageWithErofs : public ImageOfATree {
+ protected:
+  void SetUp() override {
+    const auto there = run_program({"mkfs.erofs", "--help"});
+    if (!there && there.error().code == Errc::not_found) GTEST_SKIP() << "there is no mkfs.erofs on this machine";
+    file("usr/bin/tool", test::stand_in("tool", 200'000), 0700);
+    file("usr/lib/libx.so.1.0", "a library", 0666);
+    link("libx.so.1.0", "usr/lib/libx.so.1");
+  }
+  BuildRequest erofs_request(const std::string& output) {
+    BuildRequest request = sample_request(output, {.kind = Kind::complete});
+    request.trees = {{scratch_ / "tree", ""}};
+    request.type = FileSystem::erofs;
+    return request;
+  }
+};
+
+// The oracle is erofs-utils.
+TEST_F(ImageWithErofs, FsckErofsFindsWhatWasPutIn) {
+  must(build_image(erofs_request(scratch_ / "image.raw")));
+  const std::string bytes = test::read_whole(scratch_ / "image.raw");
+  const Partition data = test::partitions_of(bytes)[0];
+  test::write_file(scratch_ / "erofs", std::string_view(bytes).substr(data.offset, data.size));
+  must(run_program({"fsck.erofs", "--extract=" + scratch_ / "out", "--preserve-perms", scratch_ / "erofs"}));
+  EXPECT_TRUE(test::read_whole(scratch_ / "out/usr/bin/tool") == test::stand_in("tool", 200'000));
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/bin/tool"))->st_mode & 07777, 0755U);
+  EXPECT_EQ(must(scratch_.dir().status("out/usr/lib/libx.so.1.0"))->st_mode & 07777, 0644U);
+  EXPECT_EQ(must(scratch_.dir().read_link("out/usr/lib/libx.so.1")), "libx.so.1.0");
+  EXPECT_EQ(must(scratch_.dir().list(".")), (std::vector<std::string>{"erofs", "image.raw", "out", "tree"}));
+}
+
+TEST_F(ImageWithErofs, SameInputGivesTheSameBytes) {
+  must(build_image(erofs_request(scratch_ / "a.raw")));
+  const mode_t umask_before = ::umask(0077);
+  const timespec times[2] = {{1'234'567, 0}, {1'234'567, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (scratch_ / "tree/usr/bin/tool").c_str(), times, 0), 0);
+  BuildRequest request = erofs_request(scratch_ / "b-of-another-length.raw");
+  request.run_in = {"taskset", "--cpu-list", "0"};
+  must(build_image(request));
+  ::umask(umask_before);
+  EXPECT_TRUE(test::read_whole(scratch_ / "a.raw") == test::read_whole(scratch_ / "b-of-another-length.raw"));
+}
+
+// File systems that somebody else has made.
+class ImageOfAFileSystem : public ImageOfATree {
+ protected:
+  void SetUp() override {
+    for (const auto& [path, text] : test::sample_files()) file(path, text);
+    file(std::string(kManifestPath), format_manifest(test::sample_manifest()));
+  }
+  void pack() {
+    must(run_program({"mksquashfs", scratch_ / "tree", scratch_ / "finished", "-noappend", "-quiet", "-no-progress"}));
+  }
+  Result<BuiltImage> wrap() {
+    BuildRequest request = sample_request(scratch_ / "image.raw");
+    request.files.clear();
+    request.file_system = scratch_ / "finished";
+    key_ = test::publisher().signing_key();
+    request.key = &*key_;
+    return build_image(request);
+  }
+  std::string verified() {
+    const std::string bytes = test::read_whole(scratch_ / "image.raw");
+    const auto image = test::verify_bytes(bytes);
+    if (!image) return verdict(image);
+    const Partition data = test::partitions_of(bytes)[0];
+    const std::string finished = test::read_whole(scratch_ / "finished");
+    EXPECT_TRUE(bytes.substr(data.offset, finished.size()) == finished) << "it is to be kept as it is";
+    return verdict(image->check_all_data());
+  }
+  std::optional<SigningKey> key_;
+};
+
+TEST_F(ImageOfAFileSystem, FinishedSquashfsIsWrappedAsItIs) {
+  pack();
+  must(wrap());
+  EXPECT_EQ(verified(), "fine");
+  const FinishedFileSystem found = must(read_file_system(scratch_ / "finished"));
+  EXPECT_EQ(found.manifest_text, format_manifest(test::sample_manifest()));
+  EXPECT_TRUE(found.entries.contains(test::sample_manifest().modules[0].path));
+}
+
+TEST_F(ImageOfAFileSystem, FinishedErofsIsWrappedAsItIs) {
+  const auto made = run_program({"mkfs.erofs", scratch_ / "finished", scratch_ / "tree"});
+  if (!made && made.error().code == Errc::not_found) GTEST_SKIP() << "there is no mkfs.erofs on this machine";
+  must(wrap());
+  EXPECT_EQ(verified(), "fine");
+}
+
+// Bytes of a manifest that another tool has written: what is signed is what stands in the file system.
+TEST_F(ImageOfAFileSystem, SignedManifestIsTheOneInIt) {
+  const std::string text = format_manifest(test::sample_manifest()) + "\n\n";
+  file(std::string(kManifestPath), text);
+  pack();
+  must(wrap());
+  EXPECT_EQ(must(test::verify_bytes(test::read_whole(scratch_ / "image.raw"))).manifest_text(), text);
+}
+
+TEST_F(ImageOfAFileSystem, OtherManifestOrNoneIsRefused) {
+  file(std::string(kManifestPath), format_manifest(test::sample_manifest({.version = "2.0"})));
+  pack();
+  EXPECT_EQ(verdict(wrap()), "invalid_input");
+  std::filesystem::remove(scratch_ / ("tree/" + std::string(kManifestPath)));
+  pack();
+  EXPECT_NE(message(wrap()).find("manifest.json"), std::string::npos) << message(wrap());
+  test::write_file(scratch_ / "finished", std::string(10'000, 'x'));
+  EXPECT_NE(message(wrap()).find("neither squashfs nor erofs"), std::string::npos) << message(wrap());
+  EXPECT_FALSE(test::exists(scratch_ / "image.raw"));
+}
+
+TEST_F(ImageOfAFileSystem, RulesOfTreesHoldForItToo) {
+  for (const char* bad : {"usr/lib/driverext/trust/mine.crt", "etc/passwd", "usr/lib/os-release"}) {
+    file(bad);
+    pack();
+    EXPECT_NE(message(wrap()).find(bad), std::string::npos) << message(wrap());
+    std::filesystem::remove(scratch_ / ("tree/" + std::string(bad)));
+    if (std::string_view(bad).starts_with("etc")) std::filesystem::remove(scratch_ / "tree/etc");
+  }
+  file("usr/bin/become-root", "x", 04755);
+  pack();
+  EXPECT_NE(message(wrap()).find("usr/bin/become-root"), std::string::npos) << message(wrap());
+  std::filesystem::remove(scratch_ / "tree/usr/bin/become-root");
+  link("/etc/passwd", "usr/lib/out");
+  pack();
+  EXPECT_NE(message(wrap()).find("usr/lib/out"), std::string::npos) << message(wrap());
+}
+
+// Every moment at which a build tells how far it is: the signal comes just then.
+class InterruptedBuild : public ImageOfATree {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"a", "b", "c"}) file(std::string("usr/lib/") + name, test::stand_in(name, 3'000'000));
+  }
+  // Builds, and is sent `signal` at the n-th moment. Nothing once there was no such moment.
+  std::optional<std::string> interrupted_at(int moment, int signal, BuildRequest request) {
+    const Cancellation cancellation = must(Cancellation::catch_signals());
+    request.cancel_fd = cancellation.fd();
+    request.trees = {{scratch_ / "tree", ""}};
+    int moments = 0;
+    request.progress = [&](const BuildProgress&) {
+      if (moments++ == moment) ::kill(::getpid(), signal);
+    };
+    const std::string outcome = verdict(build_image(request));
+    if (moments <= moment) return std::nullopt;
+    return outcome;
+  }
+  void try_every_moment(const BuildRequest& request, int at_least) {
+    int moments = 0;
+    for (int finished = 0; finished == 0; ++moments) {
+      const auto outcome = interrupted_at(moments, moments % 2 == 0 ? SIGINT : SIGTERM, request);
+      if (!outcome) break;
+      // What is told last comes after the last look.
+      finished = *outcome == "fine" ? 1 : 0;
+      EXPECT_TRUE(*outcome == "transient" || finished != 0) << moments << ": " << *outcome;
+      if (finished == 0) {
+        EXPECT_EQ(must(scratch_.dir().list(".")), std::vector<std::string>{"tree"}) << moments;
+      }
+    }
+    EXPECT_GE(moments, at_least);
+    EXPECT_EQ(must(scratch_.dir().list(".")), (std::vector<std::string>{"image.raw", "tree"}));
+  }
+};
+
+TEST_F(InterruptedBuild, LeavesNothingBehind) {
+  try_every_moment(sample_request(scratch_ / "image.raw", {.kind = Kind::complete}), 8);
+}
+
+TEST_F(InterruptedBuild, LeavesNothingOfAnErofsBehind) {
+  const auto there = run_program({"mkfs.erofs", "--help"});
+  if (!there && there.error().code == Errc::not_found) GTEST_SKIP() << "there is no mkfs.erofs on this machine";
+  BuildRequest request = sample_request(scratch_ / "image.raw", {.kind = Kind::complete});
+  request.type = FileSystem::erofs;
+  try_every_moment(request, 5);
+}
+
+TEST_F(InterruptedBuild, LeavesTheOldImage) {
+  test::write_file(scratch_ / "image.raw", "old");
+  EXPECT_EQ(interrupted_at(1, SIGINT, sample_request(scratch_ / "image.raw", {.kind = Kind::complete})), "transient");
+  EXPECT_EQ(test::read_whole(scratch_ / "image.raw"), "old");
+}
+
+TEST_F(InterruptedBuild, ProgressGrowsToItsTotalInEachStage) {
+  BuildRequest request = sample_request(scratch_ / "image.raw", {.kind = Kind::complete});
+  request.trees = {{scratch_ / "tree", ""}};
+  std::map<std::string, BuildProgress> last;
+  request.progress = [&](const BuildProgress& now) {
+    BuildProgress& before = last[std::string(now.stage)];
+    EXPECT_GE(now.done, before.done);
+    EXPECT_LE(now.done, now.total);
+    before = now;
+  };
+  must(build_image(request));
+  for (const char* stage : {"packing (squashfs, zstd)", "hashing (dm-verity)"}) {
+    EXPECT_GE(last[stage].total, 9'000'000U) << stage;
+    EXPECT_EQ(last[stage].done, last[stage].total) << stage;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "sys/process.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -50,6 +51,13 @@ TEST(RunProgram, AddedEnvironmentWinsOverOurs) {
 }
 
 TEST(RunProgram, StandardInputIsEmpty) { EXPECT_EQ(must(run_program({"cat"})), ""); }
+
+TEST(RunProgram, StandardInputIsTheDescriptorThatItIsGiven) {
+  const test::TempDir scratch;
+  test::write_file(scratch / "input", "what it reads");
+  const UniqueFd input = must(scratch.dir().open_file("input", O_RDONLY));
+  EXPECT_EQ(must(run_program({.argv = {"cat"}, .input_fd = input.get()})), "what it reads");
+}
 
 TEST(RunProgram, OutputIsToldAsItComes) {
   const test::TempDir folder;

@@ -2,14 +2,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-
-#include <numeric>
+#include <sys/eventfd.h>
 
 #include "base/text.hpp"
 #include "support/temp_dir.hpp"
 #include "support/verdict.hpp"
 #include "sys/dir.hpp"
 #include "sys/process.hpp"
+#include "sysext/hash_tree.hpp"
 
 namespace driverext {
 namespace {
@@ -42,52 +42,76 @@ VeritySuperblock superblock_of(uint64_t blocks, const std::string& salt_hex) {
 
 // A file with data, and the area that we make for it.
 struct Made {
-  explicit Made(uint64_t blocks, const std::string& salt = "00ff10") : superblock(superblock_of(blocks, salt)) {
+  explicit Made(uint64_t blocks, const std::string& salt = "00ff10", const HashOptions& options = {})
+      : superblock(superblock_of(blocks, salt)) {
     test::write_file(scratch / "data", data_of(blocks));
-    fd = must(scratch.dir().open_file("data", O_RDWR));
-    area = must(build_hash_area(fd.get(), 0, superblock));
+    test::write_file(scratch / "hash", "");
+    data_fd = must(scratch.dir().open_file("data", O_RDWR));
+    hash_fd = must(scratch.dir().open_file("hash", O_RDWR));
+    root_hash = must(write_hash_area(data(), hash(), superblock, options));
   }
+  [[nodiscard]] FilePlace data() const { return {data_fd.get(), 0}; }
+  [[nodiscard]] FilePlace hash() const { return {hash_fd.get(), 0}; }
+  [[nodiscard]] Result<void> check_tree() const { return check_hash_tree(hash(), superblock, root_hash); }
+  [[nodiscard]] Result<void> check_all() const { return check_all_blocks(data(), hash(), superblock, root_hash); }
+  // One bit changed; the same again changes it back.
+  void flip(const UniqueFd& fd, uint64_t offset) const {
+    Bytes byte(1);
+    must(read_exactly(fd.get(), byte, offset, "test"));
+    byte[0] ^= std::byte{1};
+    must(write_exactly(fd.get(), byte, offset, "test"));
+  }
+
   test::TempDir scratch;
   VeritySuperblock superblock;
-  UniqueFd fd;
-  HashArea area;
+  UniqueFd data_fd;
+  UniqueFd hash_fd;
+  Digest root_hash{};
 };
 
 class AgainstVeritysetup : public ::testing::TestWithParam<uint64_t> {};
 
-// The oracle is cryptsetup: same root hash, same bytes.
+// The oracle is cryptsetup: same root hash, same bytes, whichever way it was computed.
 TEST_P(AgainstVeritysetup, MakesTheSameRootHashAndTheSameBytes) {
-  for (const std::string& salt :
-       {std::string("aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899"), std::string()}) {
-    const Made made(GetParam(), salt);
-    const auto format = run_program({"veritysetup", "format", made.scratch / "data", made.scratch / "hash",
-                                     "--salt=" + (salt.empty() ? "-" : salt), "--uuid=" + kUuid, "--hash=sha256",
-                                     "--data-block-size=4096", "--hash-block-size=4096"});
-    if (!format && format.error().code == Errc::not_found) GTEST_SKIP() << "there is no veritysetup on this machine";
-    const std::string text = must(format);
-    const size_t at = text.find("Root hash:");
-    ASSERT_NE(at, std::string::npos) << text;
-    EXPECT_EQ(trim(text.substr(at + 10, text.find('\n', at) - at - 10)), to_hex(made.area.root_hash));
-    const std::string theirs = test::read_whole(made.scratch / "hash");
-    ASSERT_EQ(theirs.size(), made.area.bytes.size());
-    EXPECT_TRUE(theirs == as_text(made.area.bytes));
-    EXPECT_EQ(theirs.size(), hash_area_size(GetParam()));
-    EXPECT_EQ(must(parse_verity_superblock(as_bytes(theirs))).data_blocks, GetParam());
+  for (const size_t salt_size : {size_t{32}, size_t{0}, size_t{64}, size_t{1}, size_t{55}, size_t{56}, size_t{256}}) {
+    if (GetParam() > 200 && salt_size != 32 && salt_size != 0) continue;
+    std::string salt;
+    for (size_t i = 0; i < salt_size; ++i) salt += to_hex(Bytes{static_cast<std::byte>(i * 7 + 1)});
+    std::string theirs;
+    for (const Sha256Backend backend : sha256_backends()) {
+      const Made made(GetParam(), salt, {.backend = backend});
+      if (theirs.empty()) {
+        const auto format = run_program({"veritysetup", "format", made.scratch / "data", made.scratch / "theirs",
+                                         "--salt=" + (salt.empty() ? "-" : salt), "--uuid=" + kUuid, "--hash=sha256",
+                                         "--data-block-size=4096", "--hash-block-size=4096"});
+        if (!format && format.error().code == Errc::not_found) GTEST_SKIP() << "there is no veritysetup here";
+        theirs = must(format);
+        const size_t at = theirs.find("Root hash:");
+        ASSERT_NE(at, std::string::npos) << theirs;
+        theirs = std::string(trim(theirs.substr(at + 10, theirs.find('\n', at) - at - 10))) +
+                 test::read_whole(made.scratch / "theirs");
+      }
+      const std::string area = test::read_whole(made.scratch / "hash");
+      EXPECT_TRUE(theirs == to_hex(made.root_hash) + area) << backend_name(backend) << ", salt of " << salt_size;
+      EXPECT_EQ(area.size(), hash_area_size(GetParam()));
+      EXPECT_EQ(must(parse_verity_superblock(as_bytes(area))).data_blocks, GetParam());
+      EXPECT_EQ(verdict(made.check_tree()), "fine");
+      EXPECT_EQ(verdict(made.check_all()), "fine");
+    }
   }
 }
 
 TEST_P(AgainstVeritysetup, IsAcceptedByIt) {
   const Made made(GetParam());
-  test::write_file(made.scratch / "hash", as_text(made.area.bytes));
-  const std::vector<std::string> command = {"veritysetup", "verify", made.scratch / "data", made.scratch / "hash",
-                                            to_hex(made.area.root_hash)};
-  const auto verified = run_program(command);
+  const auto verified =
+      run_program({"veritysetup", "verify", made.scratch / "data", made.scratch / "hash", to_hex(made.root_hash)});
   if (!verified && verified.error().code == Errc::not_found) GTEST_SKIP() << "there is no veritysetup on this machine";
   EXPECT_EQ(test::message(verified), "fine");
 }
 
 // 128 digests fill a block; 129 need a second level, 16385 a third.
-INSTANTIATE_TEST_SUITE_P(Blocks, AgainstVeritysetup, ::testing::Values(1, 2, 128, 129, 16385));
+INSTANTIATE_TEST_SUITE_P(Blocks, AgainstVeritysetup,
+                         ::testing::Values(1, 2, 3, 127, 128, 129, 255, 256, 257, 16383, 16384, 16385));
 
 TEST(Verity, LevelsAreStoredTopFirst) {
   EXPECT_TRUE(tree_levels(1).empty());
@@ -103,56 +127,99 @@ TEST(Verity, LevelsAreStoredTopFirst) {
 
 TEST(Verity, EveryDamagedTreeBlockIsFound) {
   const Made made(16385);
-  const ByteSpan whole(made.area.bytes);
-  ASSERT_EQ(verdict(check_hash_tree(whole, made.superblock, made.area.root_hash)), "fine");
+  ASSERT_EQ(verdict(made.check_tree()), "fine");
   // First byte, last byte of the block: used digests and the zero padding behind them.
-  for (size_t block = 1; block < whole.size() / kVerityBlock; block += block < 6 ? 1 : 17) {
-    for (const size_t offset : {size_t{0}, size_t{kVerityBlock - 1}}) {
-      Bytes bad = made.area.bytes;
-      bad[block * kVerityBlock + offset] ^= std::byte{1};
-      EXPECT_EQ(verdict(check_hash_tree(bad, made.superblock, made.area.root_hash)), "untrusted/hash-tree-corrupt")
-          << block;
+  for (uint64_t block = 1; block < hash_area_size(16385) / kVerityBlock; block += block < 6 ? 1 : 17) {
+    for (const uint64_t offset : {uint64_t{0}, kVerityBlock - 1}) {
+      made.flip(made.hash_fd, block * kVerityBlock + offset);
+      for (const auto& result : {made.check_tree(), made.check_all()}) {
+        EXPECT_EQ(verdict(result), "untrusted/hash-tree-corrupt") << block;
+        EXPECT_NE(test::message(result).find("block " + std::to_string(block - 1) + " "), std::string::npos)
+            << test::message(result);
+      }
+      made.flip(made.hash_fd, block * kVerityBlock + offset);
     }
   }
+  EXPECT_EQ(verdict(made.check_all()), "fine");
 }
 
 TEST(Verity, AnotherRootHashSaltOrSizeIsFound) {
   const Made made(300);
-  Digest other = made.area.root_hash;
+  Digest other = made.root_hash;
   other[31] ^= std::byte{1};
-  EXPECT_EQ(verdict(check_hash_tree(made.area.bytes, made.superblock, other)), "untrusted/hash-tree-corrupt");
-  EXPECT_EQ(verdict(check_hash_tree(made.area.bytes, superblock_of(300, "00ff11"), made.area.root_hash)),
+  EXPECT_EQ(verdict(check_hash_tree(made.hash(), made.superblock, other)), "untrusted/hash-tree-corrupt");
+  EXPECT_EQ(verdict(check_hash_tree(made.hash(), superblock_of(300, "00ff11"), made.root_hash)),
             "untrusted/hash-tree-corrupt");
-  EXPECT_EQ(verdict(check_hash_tree(made.area.bytes, superblock_of(40000, "00ff10"), made.area.root_hash)),
+  // Its tree has a level more, so that what is read as its top is another block.
+  EXPECT_EQ(verdict(check_hash_tree(made.hash(), superblock_of(40000, "00ff10"), made.root_hash)),
             "untrusted/image-malformed");
-  EXPECT_EQ(verdict(check_hash_tree(ByteSpan(made.area.bytes).first(made.area.bytes.size() - 1), made.superblock,
-                                    made.area.root_hash)),
-            "untrusted/image-malformed");
+}
+
+TEST(Verity, TreeThatEndsEarlyIsMalformed) {
+  const Made made(300);
+  ASSERT_EQ(::ftruncate(made.hash_fd.get(), static_cast<off_t>(hash_area_size(300) - 1)), 0);
+  EXPECT_EQ(verdict(made.check_tree()), "untrusted/image-malformed");
+  EXPECT_EQ(verdict(made.check_all()), "untrusted/image-malformed");
 }
 
 TEST(Verity, DamagedDataIsFoundAndTheFirstWrongBlockIsNamed) {
   for (const uint64_t blocks : {uint64_t{1}, uint64_t{128}, uint64_t{1000}}) {
     const Made made(blocks);
-    const auto check = [&] {
-      return check_data_blocks(made.fd.get(), 0, made.area.bytes, made.superblock, made.area.root_hash);
-    };
-    ASSERT_EQ(verdict(check()), "fine");
+    ASSERT_EQ(verdict(made.check_all()), "fine");
     const uint64_t wrong = blocks / 2;
     for (const uint64_t block : {wrong, blocks - 1}) {
-      must(write_exactly(made.fd.get(), as_bytes("x"), block * kVerityBlock + 4095, "data"));
-      const auto result = check();
-      EXPECT_EQ(verdict(result), "untrusted/data-corrupt");
-      EXPECT_NE(test::message(result).find("block " + std::to_string(wrong) + " "), std::string::npos)
-          << test::message(result);
+      must(write_exactly(made.data_fd.get(), as_bytes("x"), block * kVerityBlock + 4095, "data"));
+      for (const Sha256Backend backend : sha256_backends()) {
+        const auto result =
+            check_all_blocks(made.data(), made.hash(), made.superblock, made.root_hash, {.backend = backend});
+        EXPECT_EQ(verdict(result), "untrusted/data-corrupt");
+        EXPECT_NE(test::message(result).find("block " + std::to_string(wrong) + " "), std::string::npos)
+            << test::message(result);
+      }
+      EXPECT_EQ(verdict(made.check_tree()), "fine") << "data is not the tree's business";
     }
   }
 }
 
 TEST(Verity, DataThatEndsEarlyIsAnError) {
   const Made made(10);
-  ASSERT_EQ(::ftruncate(made.fd.get(), 9 * kVerityBlock), 0);
-  EXPECT_FALSE(check_data_blocks(made.fd.get(), 0, made.area.bytes, made.superblock, made.area.root_hash));
-  EXPECT_FALSE(build_hash_area(made.fd.get(), 0, made.superblock));
+  ASSERT_EQ(::ftruncate(made.data_fd.get(), 9 * kVerityBlock), 0);
+  EXPECT_EQ(verdict(made.check_all()), "untrusted/image-malformed");
+  EXPECT_FALSE(write_hash_area(made.data(), made.hash(), made.superblock));
+}
+
+// What is copied is what is hashed, and what is missing of the last block is zeros.
+TEST(Verity, CopyHasTheRootHashOfWhatWasCopied) {
+  for (const uint64_t blocks : {uint64_t{1}, uint64_t{128}, uint64_t{300}}) {
+    const Made made(blocks);
+    test::write_file(made.scratch / "copy", std::string(kVerityBlock, 'x'));
+    const UniqueFd copy = must(made.scratch.dir().open_file("copy", O_RDWR));
+    // The last block of the data ends with zeros; they need not be there to be copied.
+    const CopySource source{made.data(), blocks * kVerityBlock - 4000};
+    const FilePlace data{copy.get(), kVerityBlock};
+    const FilePlace hash{copy.get(), (1 + blocks) * kVerityBlock};
+    EXPECT_EQ(must(copy_and_hash(source, data, hash, made.superblock)), made.root_hash);
+    EXPECT_TRUE(test::read_whole(made.scratch / "copy") ==
+                std::string(kVerityBlock, 'x') + data_of(blocks) + test::read_whole(made.scratch / "hash"));
+    EXPECT_EQ(verdict(check_all_blocks(data, hash, made.superblock, made.root_hash)), "fine");
+  }
+}
+
+TEST(Verity, HashingTellsHowFarItIsAndStopsWhenAsked) {
+  const Made made(1000);
+  uint64_t last = 0;
+  HashOptions options;
+  options.progress = [&](uint64_t done, uint64_t total) {
+    EXPECT_GE(done, last);
+    EXPECT_EQ(total, 1000 * kVerityBlock);
+    last = done;
+  };
+  must(check_all_blocks(made.data(), made.hash(), made.superblock, made.root_hash, options));
+  EXPECT_EQ(last, 1000 * kVerityBlock);
+  const UniqueFd cancel(::eventfd(1, EFD_CLOEXEC));
+  options.cancel_fd = cancel.get();
+  EXPECT_EQ(verdict(check_all_blocks(made.data(), made.hash(), made.superblock, made.root_hash, options)), "transient");
+  EXPECT_EQ(verdict(write_hash_area(made.data(), made.hash(), made.superblock, options)), "transient");
 }
 
 TEST(VeritySuperblock, RoundTrips) {

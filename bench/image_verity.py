@@ -1,0 +1,44 @@
+"""dm-verity in user space: making the tree and checking all of an image, beside veritysetup; and how much memory it
+takes, beside the 24 MiB that it may."""
+import os
+
+from support.image_inputs import Inputs, by_turns, seconds, warm
+
+SALT = "5a" * 32
+GOALS = {"portable": 1 / 2.3, "sha-extensions": 1 / 4}
+MEMORY_MIB = 24
+BIG = 16 << 30  # with holes: it costs no disk
+
+
+def run(bench):
+    inputs = Inputs(bench)
+    data = inputs.folder / "data"
+    if not data.exists():
+        with data.open("wb") as out:
+            for path in sorted(p for p in inputs.tree().rglob("*") if p.is_file()):
+                out.write(path.read_bytes())
+            out.truncate(out.tell() // 4096 * 4096)
+    warm(data)
+    ours_hash, peer_hash = inputs.folder / "ours.hash", inputs.folder / "peer.hash"
+    results, root_hash = [], ""
+    for backend in inputs.ours("backends").split():
+        if backend not in GOALS:
+            continue
+        root_hash, peak = inputs.ours("tree", backend, data, ours_hash, SALT).split()
+        ours, peer = by_turns(
+            lambda: seconds([inputs.program, "tree", backend, data, ours_hash, SALT]),
+            lambda: seconds(["veritysetup", "format", f"--salt={SALT}", data, peer_hash], lambda: peer_hash.unlink(missing_ok=True)))
+        results.append(bench.Comparison(f"verity-tree-{backend}-ms", ours, peer, goal=round(GOALS[backend], 3)))
+        ours, peer = by_turns(lambda: seconds([inputs.program, "check", backend, data, ours_hash, root_hash]),
+                              lambda: seconds(["veritysetup", "verify", data, peer_hash, root_hash]))
+        results.append(bench.Comparison(f"verity-check-{backend}-ms", ours, peer, goal=round(GOALS[backend], 3)))
+
+    big = inputs.folder / "big"
+    with big.open("wb") as out:
+        os.truncate(out.fileno(), BIG)
+    root_hash, peak_of_tree = inputs.ours("tree", "fastest", big, ours_hash, SALT).split()
+    peak_of_check = inputs.ours("check", "fastest", big, ours_hash, root_hash).split()[-1]
+    for job, peak in (("tree", peak_of_tree), ("check", peak_of_check)):
+        results.append(bench.Comparison(f"verity-{job}-of-16-GiB-peak-MiB", [int(peak) / 1024], [MEMORY_MIB], goal=1.0))
+    big.unlink()
+    return results
