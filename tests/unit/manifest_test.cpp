@@ -74,7 +74,8 @@ TEST(Manifest, AllThatItCanSayRoundTripsToTheSameBytes) {
     const std::string text = format_manifest(full_manifest(kind));
     EXPECT_EQ(format_manifest(must(parse_manifest(text))), text) << kind_name(kind);
     std::vector<std::string> members;
-    for (const auto& item : OrderedJson::parse(text).items()) members.push_back(item.key());
+    const OrderedJson object = OrderedJson::parse(text);
+    for (const auto& item : object.items()) members.push_back(item.key());
     const auto known = manifest_members(kind);
     EXPECT_EQ(members, std::vector<std::string>(known.begin(), known.end())) << kind_name(kind);
   }

@@ -28,10 +28,10 @@ class Pack : public ::testing::Test {
   Pack() {
     ::unsetenv("SOURCE_DATE_EPOCH");
     input_.manifest = {"testcam", "1.0", "", "", "debian", "13", ""};
-    input_.modules = scratch_ / "modules";
     input_.output = scratch_ / "x.raw";
   }
   void add_module(const std::string& file, const test::TinyModule& module = {}) {
+    input_.modules = scratch_ / "modules";
     write_file(input_.modules + "/" + file, tiny_module(module));
   }
   void add_to_tree(const std::string& file, const std::string& content = "x") {
@@ -159,6 +159,7 @@ TEST_F(Pack, ModulesThatNeedEachOtherInACircleAreRefused) {
 }
 
 TEST_F(Pack, FolderWithoutModulesIsNamed) {
+  input_.modules = scratch_ / "modules";
   write_file(input_.modules + "/readme.txt", "x");
   EXPECT_EQ(verdict(collect_image(input_)), "not_found");
 }
@@ -184,6 +185,7 @@ TEST_F(Pack, OnlyModulesNameTheUserlandThatTheyBelongTo) {
   add_module("testcam.ko");
   EXPECT_EQ(manifest().userland, "1.0");
   input_.kind = Kind::userland;
+  input_.modules.clear();
   add_to_tree("usr/bin/cam");
   EXPECT_EQ(manifest().userland, "");
 }
