@@ -1,4 +1,5 @@
 """Keys and signatures as tools that nobody here wrote make and see them: openssl, softhsm, sign-file, modinfo."""
+import base64
 import json
 import os
 import pty
@@ -92,6 +93,13 @@ class Keygen(Workplace):
         run(DRIVEREXT, "image", "sign", *self.keygen("c"), image)
         self.assertEqual(self.verify(image, self.tmp / "c.crt"), 0)
         self.assertEqual(self.verify(image, ARTIFACTS / "stranger.crt"), 65)
+        shown = json.loads(run(DRIVEREXT, "image", "inspect", "--json=short", image).stdout)
+        part = shown["partitions"]["root-verity-sig"]
+        block = json.loads(image.read_bytes()[part["offset"]:part["offset"] + part["size"]].rstrip(b"\0"))
+        (self.tmp / "p7s").write_bytes(base64.b64decode(block["signature"]))
+        (self.tmp / "hash").write_text(shown["rootHash"])
+        run("openssl", "smime", "-verify", "-inform", "DER", "-in", self.tmp / "p7s", "-content", self.tmp / "hash", "-nointern",
+            "-noverify", "-binary", "-out", "/dev/null", "-certfile", self.tmp / "c.crt")
 
 
 class LockedKeys(Workplace):
