@@ -18,8 +18,10 @@ constexpr const char* kHelp =
     "Make a channel: a directory for any web server, with a signed index of the images in it.\n"
     "\n"
     "      --name=NAME          what the channel is called; nodes remember it by this name\n"
-    "      --key=FILE           private key (PEM) that signs the index\n"
+    "      --key=FILE|URI       private key that signs the index: PEM file or pkcs11: URI\n"
     "      --certificate=FILE   its certificate (PEM); what nodes have as trust anchor\n"
+    "      --passphrase-file=FILE\n"
+    "                           the key's passphrase or PIN (default: ask for it)\n"
     "      --expires=DAYS       nodes refuse the index after this time; publish or rollout makes\n"
     "                           a new one (default 30)\n"
     "  -h, --help               show this help\n"
@@ -41,11 +43,12 @@ Result<int> init(const std::string& path, const std::string& name, const TermsOp
 int channel_init(int argc, char** argv) {
   TermsOptions terms;
   std::string name;
-  enum : int { kName = 256, kKey, kCertificate, kExpires };
+  enum : int { kName = 256, kExpires };
   static constexpr std::array kOptions = {
       option{"name", required_argument, nullptr, kName},
-      option{"key", required_argument, nullptr, kKey},
-      option{"certificate", required_argument, nullptr, kCertificate},
+      kKeyOption,
+      kCertificateOption,
+      kPassphraseFileOption,
       option{"expires", required_argument, nullptr, kExpires},
       option{"help", no_argument, nullptr, 'h'},
       option{nullptr, 0, nullptr, 0},
@@ -54,12 +57,6 @@ int channel_init(int argc, char** argv) {
     switch (choice) {
       case kName:
         name = optarg;
-        break;
-      case kKey:
-        terms.key = optarg;
-        break;
-      case kCertificate:
-        terms.certificate = optarg;
         break;
       case kExpires: {
         const std::optional<uint64_t> days = parse_number(optarg, 1, kMaxDays);
@@ -71,13 +68,13 @@ int channel_init(int argc, char** argv) {
         std::fputs(kHelp, stdout);
         return 0;
       default:
-        return usage_error("wrong option");
+        if (!terms.key.take(choice, optarg)) return usage_error("wrong option");
     }
   }
   if (optind + 1 != argc) return usage_error("name exactly one directory");
   if (name.empty()) return usage_error("--name is needed");
   if (const Result<void> fine = check_name("channel", name); !fine) return usage_error(fine.error().message());
-  if (terms.key.empty() || terms.certificate.empty()) return usage_error("--key and --certificate are needed");
+  if (!terms.key.are_complete()) return usage_error(kKeyNeeded);
   const Result<int> code = init(argv[optind], name, terms);
   return code ? *code : fail(code.error());
 }

@@ -17,8 +17,10 @@ constexpr const char* kHelp =
     "Usage: driverext channel publish --key=FILE --certificate=FILE [OPTION...] DIR IMAGE...\n"
     "Check images whole, copy them into the channel in DIR, and sign a new index that names them.\n"
     "\n"
-    "      --key=FILE           private key (PEM) that signs the index\n"
+    "      --key=FILE|URI       private key that signs the index: PEM file or pkcs11: URI\n"
     "      --certificate=FILE   its certificate (PEM); it must vouch for the images too\n"
+    "      --passphrase-file=FILE\n"
+    "                           the key's passphrase or PIN (default: ask for it)\n"
     "      --trust=FILE         one more certificate whose images and index are taken over, for a\n"
     "                           change of keys; may be given several times\n"
     "      --release=A.B.C      release that the images belong to (default: the one after the\n"
@@ -52,10 +54,11 @@ Result<int> publish(const std::string& path, std::span<char*> images, PublishReq
 int channel_publish(int argc, char** argv) {
   TermsOptions terms;
   PublishRequest request;
-  enum : int { kKey = 256, kCertificate, kTrust, kRelease, kPercent, kExpires };
+  enum : int { kTrust = 256, kRelease, kPercent, kExpires };
   static constexpr std::array kOptions = {
-      option{"key", required_argument, nullptr, kKey},
-      option{"certificate", required_argument, nullptr, kCertificate},
+      kKeyOption,
+      kCertificateOption,
+      kPassphraseFileOption,
       option{"trust", required_argument, nullptr, kTrust},
       option{"release", required_argument, nullptr, kRelease},
       option{"percent", required_argument, nullptr, kPercent},
@@ -65,12 +68,6 @@ int channel_publish(int argc, char** argv) {
   };
   for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
     switch (choice) {
-      case kKey:
-        terms.key = optarg;
-        break;
-      case kCertificate:
-        terms.certificate = optarg;
-        break;
       case kTrust:
         terms.trust.emplace_back(optarg);
         break;
@@ -96,11 +93,11 @@ int channel_publish(int argc, char** argv) {
         std::fputs(kHelp, stdout);
         return 0;
       default:
-        return usage_error("wrong option");
+        if (!terms.key.take(choice, optarg)) return usage_error("wrong option");
     }
   }
   if (optind + 2 > argc) return usage_error("name a directory and at least one image");
-  if (terms.key.empty() || terms.certificate.empty()) return usage_error("--key and --certificate are needed");
+  if (!terms.key.are_complete()) return usage_error(kKeyNeeded);
   const std::span arguments(argv, static_cast<size_t>(argc));
   const Result<int> code =
       publish(argv[optind], arguments.subspan(static_cast<size_t>(optind) + 1), std::move(request), terms);

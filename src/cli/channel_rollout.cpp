@@ -14,8 +14,10 @@ constexpr const char* kHelp =
     "Usage: driverext channel rollout --key=FILE --certificate=FILE --percent=N [OPTION...] DIR\n"
     "Set how many nodes a release reaches, and sign a new index that says so.\n"
     "\n"
-    "      --key=FILE           private key (PEM) that signs the index\n"
+    "      --key=FILE|URI       private key that signs the index: PEM file or pkcs11: URI\n"
     "      --certificate=FILE   its certificate (PEM)\n"
+    "      --passphrase-file=FILE\n"
+    "                           the key's passphrase or PIN (default: ask for it)\n"
     "      --trust=FILE         one more certificate whose index is taken over, for a change of\n"
     "                           keys; may be given several times\n"
     "      --percent=N          0 to 100: 0 holds it back, and calls it back from nodes that poll;\n"
@@ -43,10 +45,11 @@ int channel_rollout(int argc, char** argv) {
   TermsOptions terms;
   RolloutRequest request;
   std::optional<uint64_t> percent;
-  enum : int { kKey = 256, kCertificate, kTrust, kPercent, kDriver, kRelease, kExpires };
+  enum : int { kTrust = 256, kPercent, kDriver, kRelease, kExpires };
   static constexpr std::array kOptions = {
-      option{"key", required_argument, nullptr, kKey},
-      option{"certificate", required_argument, nullptr, kCertificate},
+      kKeyOption,
+      kCertificateOption,
+      kPassphraseFileOption,
       option{"trust", required_argument, nullptr, kTrust},
       option{"percent", required_argument, nullptr, kPercent},
       option{"driver", required_argument, nullptr, kDriver},
@@ -57,12 +60,6 @@ int channel_rollout(int argc, char** argv) {
   };
   for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
     switch (choice) {
-      case kKey:
-        terms.key = optarg;
-        break;
-      case kCertificate:
-        terms.certificate = optarg;
-        break;
       case kTrust:
         terms.trust.emplace_back(optarg);
         break;
@@ -89,11 +86,11 @@ int channel_rollout(int argc, char** argv) {
         std::fputs(kHelp, stdout);
         return 0;
       default:
-        return usage_error("wrong option");
+        if (!terms.key.take(choice, optarg)) return usage_error("wrong option");
     }
   }
   if (optind + 1 != argc) return usage_error("name exactly one directory");
-  if (terms.key.empty() || terms.certificate.empty()) return usage_error("--key and --certificate are needed");
+  if (!terms.key.are_complete()) return usage_error(kKeyNeeded);
   if (!percent) return usage_error("--percent is needed");
   request.percent = static_cast<unsigned>(*percent);
   const Result<int> code = rollout(argv[optind], request, terms);

@@ -10,17 +10,14 @@
 namespace driverext::cli {
 namespace {
 
-constexpr size_t kMaxPem = size_t{1} << 20;
 constexpr int64_t kSecondsPerDay = 24L * 60 * 60;
 
 }  // namespace
 
 Result<LoadedTerms> load_terms(const TermsOptions& options) {
-  TRY(const std::string key_pem, read_argument_file(options.key, kMaxPem));
-  TRY(const std::string certificate_pem, read_argument_file(options.certificate, kMaxPem));
-  TRY(SigningKey key, SigningKey::from_pem(key_pem, certificate_pem));
+  TRY(SigningKey key, load_signing_key(options.key));
   TrustStore anchors;
-  TRY_VOID(anchors.add_pem(key.certificate_pem(), options.certificate));
+  TRY_VOID(anchors.add_pem(key.certificate_pem(), options.key.certificate));
   for (const std::string& path : options.trust) {
     TRY(const std::string pem, read_argument_file(path, kMaxPem));
     TRY_VOID(anchors.add_pem(pem, path));

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "channel/publisher.hpp"
+#include "cli/key_options.hpp"
 #include "crypto/signing_key.hpp"
 #include "crypto/trust_store.hpp"
 
 namespace driverext::cli {
 
 struct TermsOptions {
-  std::string key;
-  std::string certificate;
+  KeyOptions key;
   std::vector<std::string> trust;  ///< more certificates whose signatures are taken over
   uint64_t days = 30;
 };

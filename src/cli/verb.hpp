@@ -9,11 +9,13 @@
 namespace driverext::cli {
 
 int image_build(int argc, char** argv);
+int image_keygen(int argc, char** argv);
 int image_sign(int argc, char** argv);
 int image_inspect(int argc, char** argv);
 int image_verify(int argc, char** argv);
 int image_mount(int argc, char** argv);
 int image_umount(int argc, char** argv);
+int modules_sign(int argc, char** argv);
 int channel_init(int argc, char** argv);
 int channel_publish(int argc, char** argv);
 int channel_rollout(int argc, char** argv);

@@ -1,6 +1,7 @@
 // Reading what a CMS holds without asking who signed it: for showing and re-signing only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,5 +25,16 @@ struct CertificateInfo {
 
 /// The certificates that a DER CMS or PKCS#7 brings along, in its order. Nothing about them has been verified.
 Result<std::vector<CertificateInfo>> unverified_certificates(ByteSpan cms);
+
+/// Who a signature says made it.
+struct UnverifiedSigner {
+  std::string issuer;  ///< common name of the certificate's issuer; empty if a key identifier stands in its place
+  std::string key_id;  ///< the certificate's serial number or key identifier: "1A:5A:58", as modinfo(8) prints it
+  std::string digest;  ///< "sha256"
+  size_t attribute_count = 0;  ///< signed attributes
+  bool holds_content = false;  ///< what was signed is inside
+};
+/// Of a DER CMS or PKCS#7 with exactly one signer. Errors: Errc::untrusted, Reason::signature_invalid.
+Result<UnverifiedSigner> unverified_signer(ByteSpan cms);
 
 }  // namespace driverext

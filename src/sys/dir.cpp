@@ -111,6 +111,19 @@ Result<std::optional<std::string>> Dir::read_if_there(std::string_view name, siz
 }
 
 Result<void> Dir::write_atomic(std::string_view name, std::string_view content, mode_t mode) const {
+  return write(name, content, mode, 0);
+}
+
+Result<void> Dir::write_new(std::string_view name, std::string_view content, mode_t mode) const {
+  Result<void> written = write(name, content, mode, RENAME_NOREPLACE);
+  if (!written && written.error().os_error == EEXIST) {
+    return make_error(Errc::conflict, path_of(name) + " exists already, and is not replaced");
+  }
+  return written;
+}
+
+// `flags` are those of renameat2.
+Result<void> Dir::write(std::string_view name, std::string_view content, mode_t mode, unsigned flags) const {
   const std::string full = relative(name);
   if (const size_t slash = full.rfind('/'); slash != std::string::npos) {
     TRY_VOID(make_dirs(full.substr(0, slash), 0755));
@@ -130,8 +143,8 @@ Result<void> Dir::write_atomic(std::string_view name, std::string_view content, 
   if (::fchmod(fd.get(), mode) != 0) return os_failure(errno, "cannot set mode of " + path_of(name));
   TRY_VOID(write_exactly(fd.get(), as_bytes(content), 0, path_of(name)));
   if (::fsync(fd.get()) != 0) return os_failure(errno, "cannot sync " + path_of(name));
-  if (::renameat(parent.fd.get(), temporary.c_str(), parent.fd.get(), parent.leaf.c_str()) != 0) {
-    return os_failure(errno, "cannot replace " + path_of(name));
+  if (::renameat2(parent.fd.get(), temporary.c_str(), parent.fd.get(), parent.leaf.c_str(), flags) != 0) {
+    return os_failure(errno, "cannot write " + path_of(name));
   }
   remove.commit();
   return sync_directory(parent.fd.get(), path_of(name));

@@ -44,6 +44,8 @@ class Dir {
   /// Temporary file, fsync, rename, fsync of the directory. Parents are made (0755). The owner of a file that is
   /// replaced stays, if this process may give files away.
   [[nodiscard]] Result<void> write_atomic(std::string_view name, std::string_view content, mode_t mode) const;
+  /// As write_atomic, but whatever has that name already stays. Errors: Errc::conflict.
+  [[nodiscard]] Result<void> write_new(std::string_view name, std::string_view content, mode_t mode) const;
   /// As write_atomic, but a file that already has this content is not touched.
   [[nodiscard]] Result<Written> write_if_changed(std::string_view name, std::string_view content, mode_t mode) const;
 
@@ -72,6 +74,7 @@ class Dir {
   Dir(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   struct Parent;
   [[nodiscard]] Result<Parent> parent_of(std::string_view name) const;
+  [[nodiscard]] Result<void> write(std::string_view name, std::string_view content, mode_t mode, unsigned flags) const;
   [[nodiscard]] Result<void> move(std::string_view from, std::string_view to, unsigned flags) const;
 
   UniqueFd fd_;

@@ -1,11 +1,13 @@
 // What is signed of an image, and giving a finished image its signatures.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/result.hpp"
 #include "crypto/signing_key.hpp"
+#include "crypto/trust_store.hpp"
 #include "sysext/image_file.hpp"
 #include "sysext/signature_block.hpp"
 
@@ -24,8 +26,34 @@ Bytes salt_of(std::string_view manifest_text);
 /// Only for showing it, and for signing.
 Result<std::string> unverified_manifest_text(const ImageFile& image);
 
-/// Writes a signed copy of the image to `output`. All data is checked against the root hash first:
-/// a signature must not bless what is already damaged.
-Result<void> sign_image(const ImageFile& image, const SigningKey& key, const std::string& output);
+/// Where a signed image goes, and when (seconds since 1970) its signer must be valid.
+struct SignedOutput {
+  std::string path;
+  int64_t now = 0;
+};
+
+/// Writes a signed copy of the image. All data is checked against the root hash first: a signature must not bless what
+/// is already damaged. Then the copy is verified as a node does it, with the signer's certificate as its trust anchor,
+/// before it takes its place. Errors: Errc::untrusted with the reason for which a node would refuse it.
+Result<void> sign_image(const ImageFile& image, const SigningKey& key, const SignedOutput& output);
+
+/// The two texts that are signed of an image, for a key that is elsewhere.
+struct SigningInput {
+  std::string root_hash;  ///< 64 hex digits; a detached PKCS#7 without attributes signs it
+  std::string statement;  ///< a CMS holds and signs it
+};
+/// Checks all data, as sign_image does.
+Result<SigningInput> signing_input(const ImageFile& image);
+
+/// DER, both by the same signer.
+struct ForeignSignatures {
+  Bytes root_hash;
+  Bytes statement;
+};
+/// As sign_image, with signatures that were made elsewhere. `signer` holds the certificate that they are expected from.
+/// Errors: Errc::untrusted if they are not of this image, not by that certificate or not of the form that systemd and
+/// the kernel take.
+Result<void> attach_signatures(const ImageFile& image, const ForeignSignatures& signatures, const TrustStore& signer,
+                               const SignedOutput& output);
 
 }  // namespace driverext

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
+
+#include "sys/dir.hpp"
 
 namespace driverext {
 namespace {
@@ -48,6 +51,10 @@ Result<void> OutputFile::finish(uint64_t size) {
   if (::fchmod(fd(), 0644) != 0 || ::fsync(fd()) != 0) return os_failure(errno, "cannot write " + output_);
   if (::rename(temporary_.c_str(), output_.c_str()) != 0) return os_failure(errno, "cannot replace " + output_);
   temporary_.clear();
+  const size_t slash = output_.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : output_.substr(0, slash + 1);
+  const UniqueFd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory || ::fsync(directory.get()) != 0) return os_failure(errno, "cannot sync the folder of " + output_);
   return {};
 }
 

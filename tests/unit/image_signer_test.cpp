@@ -10,6 +10,7 @@ namespace driverext {
 namespace {
 
 using test::build_bytes;
+using test::must;
 using test::TempDir;
 using test::verdict;
 
@@ -17,8 +18,9 @@ class SignImage : public ::testing::Test {
  protected:
   // Signs the bytes; returns the result's bytes, or the verdict.
   std::string sign(const std::string& bytes) {
-    const ImageFile image = test::must(test::open_bytes(bytes));
-    const auto done = sign_image(image, test::publisher().signing_key(), scratch_ / "out.raw");
+    const ImageFile image = must(test::open_bytes(bytes));
+    const auto done =
+        sign_image(image, test::publisher().signing_key(), {.path = scratch_ / "out.raw", .now = test::kNow});
     return done ? test::read_whole(scratch_ / "out.raw") : verdict(done);
   }
   TempDir scratch_;
@@ -75,6 +77,94 @@ TEST_F(SignImage, ManifestThatTheImageWasNotBuiltWithIsNotSigned) {
   });
   EXPECT_EQ(sign(swapped), "untrusted/manifest-mismatch");
   EXPECT_FALSE(test::exists(scratch_ / "out.raw"));
+}
+
+class AttachSignatures : public SignImage {
+ protected:
+  void SetUp() override { bytes_ = build_bytes({}, nullptr); }
+  SigningInput input() { return must(signing_input(must(test::open_bytes(bytes_)))); }
+  static ForeignSignatures made_by(const test::Identity& signer, const SigningInput& input) {
+    const SigningKey key = signer.signing_key();
+    return {must(key.sign_detached(as_bytes(input.root_hash))), must(key.sign_attached(as_bytes(input.statement)))};
+  }
+  // Attaches; returns the verdict.
+  std::string attach(const ForeignSignatures& signatures, const test::Identity& expected = test::publisher()) {
+    TrustStore signer;
+    must(signer.add_pem(expected.certificate_pem, "expected"));
+    return verdict(attach_signatures(must(test::open_bytes(bytes_)), signatures, signer,
+                                     {.path = scratch_ / "out.raw", .now = test::kNow}));
+  }
+  [[nodiscard]] bool nothing_written() const { return must(scratch_.dir().list(".")).empty(); }
+
+  std::string bytes_;
+};
+
+TEST_F(AttachSignatures, ImageIsAsGoodAsOneSignedHere) {
+  EXPECT_EQ(attach(made_by(test::publisher(), input())), "fine");
+  const std::string out = test::read_whole(scratch_ / "out.raw");
+  EXPECT_EQ(verdict(test::verify_bytes(out)), "fine");
+  EXPECT_EQ(test::signature_of(out)["certificateFingerprint"], test::publisher().signing_key().fingerprint());
+}
+
+TEST_F(AttachSignatures, SignaturesOfAnotherImageAreRefused) {
+  const SigningInput other = must(signing_input(must(test::open_bytes(build_bytes({.version = "2.0"}, nullptr)))));
+  ForeignSignatures signatures = made_by(test::publisher(), other);
+  EXPECT_EQ(attach(signatures), "untrusted/manifest-mismatch");
+  signatures.statement = made_by(test::publisher(), input()).statement;
+  EXPECT_EQ(attach(signatures), "untrusted/signature-invalid");
+  EXPECT_TRUE(nothing_written());
+}
+
+TEST_F(AttachSignatures, SignaturesOfSomebodyElseAreRefused) {
+  const ForeignSignatures ours = made_by(test::publisher(), input());
+  const ForeignSignatures theirs = made_by(test::stranger(), input());
+  EXPECT_EQ(attach(theirs), "untrusted/untrusted-signer");
+  EXPECT_EQ(attach({ours.root_hash, theirs.statement}), "untrusted/untrusted-signer");
+  EXPECT_EQ(attach({theirs.root_hash, ours.statement}), "untrusted/untrusted-signer");
+  EXPECT_TRUE(nothing_written());
+}
+
+TEST_F(AttachSignatures, SignerThatNodesRefuseIsRefused) {
+  const test::Identity server = test::make_identity({.extended_key_usage = "serverAuth"});
+  EXPECT_EQ(attach(made_by(server, input()), server), "untrusted/untrusted-signer");
+  const test::Identity expired = test::make_identity({.valid_until = test::kNow - 1});
+  EXPECT_EQ(attach(made_by(expired, input()), expired), "untrusted/untrusted-signer");
+  EXPECT_TRUE(nothing_written());
+}
+
+TEST_F(AttachSignatures, OtherFormsOfSignatureAreRefused) {
+  const ForeignSignatures good = made_by(test::publisher(), input());
+  const std::string root_hash = input().root_hash;
+  const test::Identity& publisher = test::publisher();
+  // With attributes; with the content inside; the two in each other's place; nothing; a statement with other line ends.
+  EXPECT_EQ(attach({test::make_cms(root_hash, {.signers = {&publisher}, .content = test::Content::detached}),
+                    good.statement}),
+            "untrusted/signature-invalid");
+  EXPECT_EQ(attach({must(publisher.signing_key().sign_attached(as_bytes(root_hash))), good.statement}),
+            "untrusted/signature-invalid");
+  EXPECT_EQ(attach({good.statement, good.root_hash}), "untrusted/signature-invalid");
+  EXPECT_EQ(attach({{}, {}}), "untrusted/signature-invalid");
+  std::string text = input().statement;
+  for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 2)) text.insert(at, "\r");
+  EXPECT_EQ(attach({good.root_hash, must(publisher.signing_key().sign_attached(as_bytes(text)))}),
+            "untrusted/manifest-mismatch");
+  EXPECT_TRUE(nothing_written());
+}
+
+TEST_F(AttachSignatures, DamagedImageIsNeitherExportedNorSigned) {
+  const ForeignSignatures good = made_by(test::publisher(), input());
+  bytes_ = test::flipped(bytes_, test::partitions_of(bytes_)[0].offset);
+  EXPECT_EQ(verdict(signing_input(must(test::open_bytes(bytes_)))), "untrusted/data-corrupt");
+  EXPECT_EQ(attach(good), "untrusted/data-corrupt");
+  EXPECT_TRUE(nothing_written());
+}
+
+TEST_F(SignImage, SignerThatNodesRefuseSignsNothing) {
+  const test::Identity server = test::make_identity({.extended_key_usage = "serverAuth"});
+  const ImageFile image = must(test::open_bytes(build_bytes({}, nullptr)));
+  EXPECT_EQ(verdict(sign_image(image, server.signing_key(), {.path = scratch_ / "out.raw", .now = test::kNow})),
+            "untrusted/untrusted-signer");
+  EXPECT_TRUE(must(scratch_.dir().list(".")).empty());
 }
 
 }  // namespace
