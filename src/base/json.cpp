@@ -75,6 +75,10 @@ Result<Json> parse_json(std::string_view text, JsonLimits limits) {
   if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
     return make_error(Errc::invalid_input, "not JSON at byte " + std::to_string(nul + 1) + ": NUL");
   }
+  // It would also skip a byte order mark, which other readers take for an error.
+  if (text.starts_with("\xef\xbb\xbf")) {
+    return make_error(Errc::invalid_input, "not JSON at byte 1: a byte order mark");
+  }
   Json value;
   StrictSax sax(value, limits);
   if (!Json::sax_parse(text, &sax)) {

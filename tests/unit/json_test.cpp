@@ -41,7 +41,8 @@ TEST(Json, TrailingGarbageIsRefused) {
 }
 
 TEST(Json, WhatIsNotJsonIsRefusedWithItsPosition) {
-  for (const char* text : {"", "{", "{a:1}", "{'a':1}", "[1,]", "nul", "NaN", "01", "\"\xff\"", "\"\n\"", "// c\n1"}) {
+  for (const char* text :
+       {"", "{", "{a:1}", "{'a':1}", "[1,]", "nul", "NaN", "01", "\"\xff\"", "\"\n\"", "// c\n1", "\xef\xbb\xbf{}"}) {
     EXPECT_FALSE(parse_json(text)) << text;
   }
   EXPECT_NE(message(parse_json("[1,]")).find("byte 4"), std::string::npos);
