@@ -16,8 +16,8 @@
 namespace driverext {
 namespace {
 
-constexpr uint64_t kMaxGap = 1 << 20;         // partitions are aligned to no more than this
-constexpr uint64_t kMaxHashSlack = 64 << 20;  // systemd-repart before 257 has to be told a size beforehand
+constexpr uint64_t kMaxGap = 1 << 20;     // partitions are aligned to no more than this
+constexpr uint64_t kMaxSlack = 64 << 20;  // systemd-repart is told sizes beforehand, or shares out what is left
 
 Error malformed(const std::string& what) { return make_error(Errc::untrusted, Reason::image_malformed, what); }
 
@@ -147,12 +147,18 @@ Result<void> ImageFile::read_superblock() {
   Bytes superblock(kVerityBlock);
   TRY_VOID(read_exactly(fd(), superblock, hash_.offset, path_));
   TRY(verity_, parse_verity_superblock(superblock, signature_.is_foreign() ? BlockSizes::any : BlockSizes::only_4096));
-  if (data_.size % verity_.data_block_size != 0 || verity_.data_blocks != data_.size / verity_.data_block_size) {
+  // systemd-repart shares out what room the file has left among the partitions. In our own images there is none.
+  const uint64_t room = data_.size / verity_.data_block_size;
+  const bool fits = signature_.is_foreign() ? verity_.data_blocks <= room : verity_.data_blocks == room;
+  if (!fits || data_.size % verity_.data_block_size != 0) {
     return malformed("dm-verity superblock and partition table disagree about the size of the data");
   }
+  const uint64_t described = verity_.data_blocks * verity_.data_block_size;
+  TRY_VOID(check_unused(fd(), {data_.offset + described, data_.size - described}, kMaxSlack, "behind the data"));
+  data_.size = described;
   const uint64_t used = hash_area_size(verity_.data_blocks, verity_.hash_block_size);
   if (used > hash_.size) return malformed("the hash partition is too small for its tree");
-  return check_unused(fd(), {hash_.offset + used, hash_.size - used}, kMaxHashSlack, "behind the hash tree");
+  return check_unused(fd(), {hash_.offset + used, hash_.size - used}, kMaxSlack, "behind the hash tree");
 }
 
 namespace {
