@@ -74,7 +74,7 @@ class AgainstVeritysetup : public ::testing::TestWithParam<uint64_t> {};
 // The oracle is cryptsetup: same root hash, same bytes, whichever way it was computed.
 TEST_P(AgainstVeritysetup, MakesTheSameRootHashAndTheSameBytes) {
   for (const size_t salt_size : {size_t{32}, size_t{0}, size_t{64}, size_t{1}, size_t{55}, size_t{56}, size_t{256}}) {
-    if (GetParam() > 200 && salt_size != 32 && salt_size != 0) continue;
+    if (GetParam() > 200 && salt_size != 32) continue;  // salts have nothing to do with levels
     std::string salt;
     for (size_t i = 0; i < salt_size; ++i) salt += to_hex(Bytes{static_cast<std::byte>(i * 7 + 1)});
     std::string theirs;
@@ -150,7 +150,7 @@ TEST(Verity, AnotherRootHashSaltOrSizeIsFound) {
   EXPECT_EQ(verdict(check_hash_tree(made.hash(), made.superblock, other)), "untrusted/hash-tree-corrupt");
   EXPECT_EQ(verdict(check_hash_tree(made.hash(), superblock_of(300, "00ff11"), made.root_hash)),
             "untrusted/hash-tree-corrupt");
-  // Its tree has a level more, so that what is read as its top is another block.
+  // What it promises is not there.
   EXPECT_EQ(verdict(check_hash_tree(made.hash(), superblock_of(40000, "00ff10"), made.root_hash)),
             "untrusted/image-malformed");
 }
