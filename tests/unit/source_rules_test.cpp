@@ -25,11 +25,14 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"sysext", {"base", "sys", "log", "crypto"}},
     {"modules", {"base", "sys", "log", "crypto"}},
     {"toolkit", {"base", "sys", "log", "crypto"}},
+    {"userland", {"base", "sys", "log", "crypto"}},
     {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
     {"channel", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
-    {"acquire", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel"}},
+    {"acquire",
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "provisioner", "channel"}},
     {"cli",
-     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel", "acquire"}},
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "provisioner", "channel",
+      "acquire"}},
 };
 
 // C library (a prefix of the header's name) → the only files or folders that may include it.
@@ -41,6 +44,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kConfined = 
     {"toml++/", {"sys/toml_file.hpp"}},
     {"nlohmann/", {"base/json.hpp"}},
     {"curl/", {"channel/http.cpp"}},
+    {"archive", {"userland/libarchive.hpp"}},
     {"blkid/", {}},
     {"zstd.h", {}},
 };
