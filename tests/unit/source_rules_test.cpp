@@ -25,11 +25,14 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"sysext", {"base", "sys", "log", "crypto"}},
     {"modules", {"base", "sys", "log", "crypto"}},
     {"toolkit", {"base", "sys", "log", "crypto"}},
+    {"userland", {"base", "sys", "log", "crypto"}},
     {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
     {"channel", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
-    {"acquire", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel"}},
+    {"acquire",
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "provisioner", "channel"}},
     {"cli",
-     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel", "acquire"}},
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "provisioner", "channel",
+      "acquire"}},
 };
 
 // C library (a prefix of the header's name) → the only files or folders that may include it.
@@ -46,6 +49,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kConfined = 
     {"lzma.h", {"modules/module_compression.cpp"}},
     {"zlib.h", {"modules/module_compression.cpp"}},
     {"zstd.h", {"modules/module_compression.cpp"}},
+    {"archive", {"userland/libarchive.hpp"}},
 };
 
 constexpr const char* kCloses = R"((^|[^_a-zA-Z0-9>.])(::)?(close|fclose|close_range)\s*\()";
