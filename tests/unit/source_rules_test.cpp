@@ -25,11 +25,14 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"sysext", {"base", "sys", "log", "crypto"}},
     {"modules", {"base", "sys", "log", "crypto"}},
     {"toolkit", {"base", "sys", "log", "crypto"}},
+    {"kbuild", {"base", "sys", "log", "crypto", "modules"}},
     {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
     {"channel", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
-    {"acquire", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel"}},
+    {"acquire",
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "kbuild", "provisioner", "channel"}},
     {"cli",
-     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "provisioner", "channel", "acquire"}},
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "kbuild", "provisioner", "channel",
+      "acquire"}},
 };
 
 // C library (a prefix of the header's name) → the only files or folders that may include it.
