@@ -219,7 +219,8 @@ TEST_F(DkmsBuildTest, DatesAreThoseOfTheSource) {
 }
 
 TEST_F(DkmsBuildTest, FailureIsTheFirstErrorAndTheLogIsThere) {
-  conf("MAKE=\"echo 'cam.c:1:1: error: no such type'; echo 'cam.c:2:1: error: more'; false\"\n");
+  add("said", "cam.c:1:1: error: no such type\ncam.c:2:1: error: more\n");
+  conf("MAKE='cat said; false'\n");
   const auto built = build();
   EXPECT_EQ(verdict(built), "invalid_input/build-failed");
   EXPECT_EQ(message(built), "cam 1.2: cam.c:1:1: error: no such type");
