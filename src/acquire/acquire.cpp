@@ -7,11 +7,12 @@
 #include <optional>
 #include <system_error>
 
-#include "acquire/compile.hpp"
 #include "acquire/node_key.hpp"
 #include "acquire/pack.hpp"
 #include "base/text.hpp"
 #include "channel/client.hpp"
+#include "kbuild/builder.hpp"
+#include "kbuild/compile.hpp"
 #include "provisioner/steps/step.hpp"
 #include "sys/cancellation.hpp"
 #include "sys/undo.hpp"
@@ -250,7 +251,8 @@ class Acquirer {
     std::error_code error;
     // Immutable hosts have no mksquashfs; a builder image can bring one.
     if (fs::exists(fs::path(builder) / kBuilderPacker, error)) {
-      request.run_in = container_command(builder, host_.root.path_of(folder));
+      const std::string shared = host_.root.path_of(folder);
+      request.run_in = container_command(builder, shared, shared);
     }
     TRY_VOID(build_image(request).with_context("what was built"));
     TRY(const Trust trust, load_trust(host_.root));

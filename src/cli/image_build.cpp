@@ -1,154 +1,219 @@
-// driverext image build: kernel modules and a manifest in, an extension image out.
-#include <getopt.h>
+// driverext image build: modules, sources, libraries in; an extension image out.
+#include <stdlib.h>
 
-#include <array>
-#include <charconv>
+#include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "acquire/pack.hpp"
 #include "base/text.hpp"
+#include "cli/image_build_options.hpp"
+#include "cli/progress.hpp"
 #include "cli/verb.hpp"
-#include "sysext/image_builder.hpp"
+#include "kbuild/dkms_build.hpp"
+#include "sys/cancellation.hpp"
+#include "sys/undo.hpp"
+#include "userland/userland.hpp"
 
 namespace driverext::cli {
 namespace {
 
-constexpr size_t kMaxPem = size_t{1} << 20;
+namespace fs = std::filesystem;
 
-constexpr const char* kHelp =
-    "Usage: driverext image build --manifest=FILE [OPTION...] OUTPUT\n"
-    "Make an extension image (a Discoverable Disk Image with squashfs, dm-verity and signature).\n"
-    "\n"
-    "      --kind=KIND          modules (default): kernel modules for one kernel\n"
-    "                           complete: the same, with the driver's libraries and programs\n"
-    "                           source: a Kbuild tree to build modules from on the node\n"
-    "                           builder: a root file system with compiler and kernel headers\n"
-    "      --modules=DIR        modules, complete: directory with the *.ko files, all for one kernel\n"
-    "      --tree=DIR           complete: directory that holds usr/; source: the Kbuild tree;\n"
-    "                           builder: the root file system\n"
-    "      --manifest=FILE      JSON: driver, version, os {id, versionId}, license;\n"
-    "                           what the modules themselves tell is filled in\n"
-    "      --key=FILE           sign with this private key (PEM) ...\n"
-    "      --certificate=FILE   ... and its certificate; without both the image stays unsigned\n"
-    "      --level=N            zstd level, 1 to 22 (default 15)\n"
-    "  -h, --help               show this help\n"
-    "\n"
-    "SOURCE_DATE_EPOCH sets the creation time; without it the newest module's time is taken, so\n"
-    "that the same input gives the same image.\n";
+constexpr size_t kMaxOsRelease = 65536;
 
-struct Options {
-  Kind kind = Kind::modules;
-  std::string modules;
-  std::string tree;
-  std::string manifest;
-  std::string key;
-  std::string certificate;
-  int level = 15;
-  std::string output;
+void warn(const std::string& line) { std::fprintf(stderr, "driverext: %s\n", printable(line).c_str()); }
+
+class ImageBuild {
+ public:
+  ImageBuild(const ImageBuildOptions& options, int cancel_fd) : options_(options), cancel_fd_(cancel_fd) {}
+  ImageBuild(const ImageBuild&) = delete;
+  ImageBuild& operator=(const ImageBuild&) = delete;
+  ~ImageBuild() {
+    std::error_code ignored;
+    if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
+  }
+
+  Result<int> run() {
+    std::optional<SigningKey> key;
+    if (!options_.key.key.empty()) {
+      TRY(key, load_signing_key(options_.key));
+    }
+    if (!options_.file_system.empty()) {
+      TRY(BuildRequest request, finished_file_system());
+      return build(request, key ? &*key : nullptr);
+    }
+    TRY_VOID(read_manifest());
+    TRY_VOID(make_modules());
+    TRY_VOID(make_user_part());
+    TRY_VOID(say_for_which_os());
+    if (input_.manifest.driver.empty()) return missing("which driver it is", "--driver=NAME");
+    if (input_.manifest.version.empty()) return missing("the driver's version", "--driver-version=V");
+    if (options_.belongs_to_userland) input_.manifest.userland = input_.manifest.version;
+    input_.kind = *options_.kind;
+    if (input_.tree.empty()) input_.tree = options_.tree;
+    if (input_.modules.empty()) input_.modules = options_.modules;
+    input_.definition = options_.definition;
+    input_.output = options_.output;
+    TRY(PackResult packed, collect_image(input_));
+    for (const std::string& line : packed.warnings) warn(line);
+    return build(packed.request, key ? &*key : nullptr);
+  }
+
+ private:
+  static Error missing(const char* what, const char* option) {
+    return make_error(Errc::invalid_input, std::string("nothing says ") + what + "; say it with " + option);
+  }
+
+  // What the command line states comes before what a file says; what was built says the rest.
+  Result<void> read_manifest() {
+    if (!options_.manifest.empty()) {
+      TRY(const std::string text, read_argument_file(options_.manifest, kMaxManifestSize));
+      TRY(input_.manifest, parse_manifest_input(text).with_context(options_.manifest));
+    }
+    const auto state = [](std::string& member, const std::string& stated) {
+      if (!stated.empty()) member = stated;
+    };
+    state(input_.manifest.driver, options_.stated.driver);
+    state(input_.manifest.version, options_.stated.version);
+    state(input_.manifest.flavor, options_.stated.flavor);
+    state(input_.manifest.license, options_.stated.license);
+    if (!options_.stated.os_id.empty()) {
+      input_.manifest.os_id = options_.stated.os_id;
+      input_.manifest.os_version_id = options_.stated.os_version_id;
+    }
+    if (input_.manifest.driver.empty() && !options_.definition.empty()) {
+      input_.manifest.driver = fs::path(options_.definition).stem().string();
+    }
+    return {};
+  }
+
+  // Beside the output: there is room for what it is made of.
+  Result<std::string> scratch_folder(const std::string& name) {
+    std::error_code error;
+    if (scratch_.empty()) {
+      std::string made = fs::absolute(options_.output).string() + ".parts-XXXXXX";
+      if (::mkdtemp(made.data()) == nullptr) {
+        return os_failure(errno, "cannot make a directory beside " + options_.output);
+      }
+      scratch_ = std::move(made);
+    }
+    std::string folder = scratch_ + "/" + name;
+    if (!fs::create_directory(folder, error)) return os_failure(error.value(), "cannot make " + folder);
+    return folder;
+  }
+
+  Result<void> make_modules() {
+    if (options_.dkms.empty()) return {};
+    TRY(const Builder builder, Builder::from_argument(options_.builder));
+    DkmsRequest request;
+    request.source = options_.dkms;
+    request.kernel_release = options_.kernel;
+    request.builder = builder;
+    TRY(request.work, scratch_folder("dkms"));
+    TRY(request.source_date_epoch, source_date_epoch());
+    request.cancel_fd = cancel_fd_;
+    request.progress = [&](const std::string& what) { progress_.show("building: " + what, 0, 0); };
+    const std::unique_ptr<Programs> programs = make_real_programs();
+    Result<DkmsBuilt> built = build_dkms(*programs, request);
+    if (!built) return keep_log(request.work + kDkmsLog, std::move(built).error());
+    input_.modules = built->modules;
+    input_.source_digest = built->source_digest;
+    const auto learn = [](std::string& member, const std::string& told) {
+      if (member.empty()) member = told;
+    };
+    learn(input_.manifest.driver, built->package_name);
+    learn(input_.manifest.version, built->package_version);
+    if (input_.manifest.os_id.empty()) {
+      TRY(const Dir root, builder.root());
+      TRY(const auto os_release, root.read_if_there("etc/os-release", kMaxOsRelease));
+      input_.manifest.os_id = env_value(os_release.value_or(""), "ID");
+      input_.manifest.os_version_id = env_value(os_release.value_or(""), "VERSION_ID");
+    }
+    return {};
+  }
+
+  // What the compiler said outlives the folder that it was said in.
+  Error keep_log(const std::string& log, Error error) const {
+    std::error_code failed;
+    const std::string kept = options_.output + ".log";
+    if (fs::copy_file(log, kept, fs::copy_options::overwrite_existing, failed) && !failed) {
+      error.what += "; the whole log is in " + kept;
+    }
+    return error;
+  }
+
+  Result<void> make_user_part() {
+    if (options_.userland.empty()) return {};
+    UserlandRequest request;
+    request.input = options_.userland;
+    request.driver = input_.manifest.driver;
+    request.version = input_.manifest.version;
+    request.wanted = options_.wanted;
+    request.compat32 = options_.compat32;
+    TRY(request.scratch, scratch_folder("userland"));
+    request.work.cancel_fd = cancel_fd_;
+    request.work.progress = [&](std::string_view stage, uint64_t done, uint64_t total) {
+      progress_.show(stage, done, total);
+    };
+    if (request.driver.empty()) return missing("which driver it is", "--driver=NAME");
+    TRY(const UserlandTree made, prepare_userland(request));
+    input_.tree = made.tree;
+    if (input_.manifest.version.empty()) input_.manifest.version = made.version;
+    return {};
+  }
+
+  Result<void> say_for_which_os() {
+    if (!input_.manifest.os_id.empty()) return {};
+    if (*options_.kind != Kind::userland) return missing("which OS it is for", "--os=ID:VERSION");
+    input_.manifest.os_id = kAnyOs;
+    return {};
+  }
+
+  Result<BuildRequest> finished_file_system() {
+    BuildRequest request;
+    request.file_system = options_.file_system;
+    TRY(const FinishedFileSystem finished, read_file_system(options_.file_system, cancel_fd_));
+    TRY(request.manifest, parse_manifest(finished.manifest_text).with_context(options_.file_system));
+    request.output = options_.output;
+    return request;
+  }
+
+  Result<int> build(BuildRequest& request, const SigningKey* key) {
+    request.key = key;
+    request.zstd_level = options_.level;
+    request.type = options_.type;
+    request.cancel_fd = cancel_fd_;
+    request.progress = [&](const BuildProgress& at) { progress_.show(at.stage, at.done, at.total); };
+    TRY(const BuiltImage built, build_image(request));
+    progress_.end();
+    const Manifest& manifest = request.manifest;
+    const std::string kernel = manifest.kernel_release.empty() ? "" : " for " + manifest.kernel_release;
+    std::printf("%s  %s %s (%s)%s, %s%s\n", to_hex(built.root_hash).c_str(), manifest.driver.c_str(),
+                manifest.version.c_str(), std::string(kind_name(manifest.kind)).c_str(), kernel.c_str(),
+                human_size(built.size).c_str(), key != nullptr ? "" : ", unsigned");
+    return 0;
+  }
+
+  const ImageBuildOptions& options_;
+  int cancel_fd_;
+  TerminalProgress progress_;
+  PackInput input_;
+  std::string scratch_;
 };
 
-Result<PackResult> collect(const Options& options) {
-  TRY(const std::string text, read_argument_file(options.manifest, kMaxManifestSize));
-  PackInput input;
-  TRY(input.manifest, parse_manifest_input(text).with_context(options.manifest));
-  input.kind = options.kind;
-  input.modules = options.modules;
-  input.tree = options.tree;
-  input.output = options.output;
-  TRY(PackResult packed, collect_image(input));
-  packed.request.zstd_level = options.level;
-  return packed;
-}
-
-Result<int> build(const Options& options) {
-  TRY(PackResult packed, collect(options));
-  BuildRequest& request = packed.request;
-  for (const std::string& warning : packed.warnings) {
-    std::fprintf(stderr, "driverext: warning: %s\n", printable(warning).c_str());
-  }
-  std::optional<SigningKey> key;
-  if (!options.key.empty()) {
-    TRY(const std::string key_pem, read_argument_file(options.key, kMaxPem));
-    TRY(const std::string certificate_pem, read_argument_file(options.certificate, kMaxPem));
-    TRY(key, SigningKey::from_pem(key_pem, certificate_pem));
-    request.key = &*key;
-  }
-  request.progress = [](const BuildProgress& now) {
-    if (now.total == 0) std::fprintf(stderr, "%s\n", std::string(now.stage).c_str());
-  };
-  TRY(const BuiltImage built, build_image(request));
-  std::printf("%s  %s %s for %s, %s%s\n", to_hex(built.root_hash).c_str(), request.manifest.driver.c_str(),
-              request.manifest.version.c_str(), request.manifest.kernel_release.c_str(), human_size(built.size).c_str(),
-              request.key != nullptr ? "" : ", unsigned");
-  return 0;
+Result<int> build(const ImageBuildOptions& options) {
+  TRY(const Cancellation cancellation, Cancellation::catch_signals());
+  return ImageBuild(options, cancellation.fd()).run();
 }
 
 }  // namespace
 
 int image_build(int argc, char** argv) {
-  Options options;
-  enum : int { kKind = 256, kModules, kTree, kManifest, kKey, kCertificate, kLevel };
-  static constexpr std::array kOptions = {
-      option{"kind", required_argument, nullptr, kKind},
-      option{"tree", required_argument, nullptr, kTree},
-      option{"modules", required_argument, nullptr, kModules},
-      option{"manifest", required_argument, nullptr, kManifest},
-      option{"key", required_argument, nullptr, kKey},
-      option{"certificate", required_argument, nullptr, kCertificate},
-      option{"level", required_argument, nullptr, kLevel},
-      option{"help", no_argument, nullptr, 'h'},
-      option{nullptr, 0, nullptr, 0},
-  };
-  for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
-    switch (choice) {
-      case kKind: {
-        const Result<Kind> kind = kind_of_name(optarg);
-        if (!kind) return usage_error("--kind takes modules, complete, source or builder");
-        options.kind = *kind;
-        break;
-      }
-      case kModules:
-        options.modules = optarg;
-        break;
-      case kTree:
-        options.tree = optarg;
-        break;
-      case kManifest:
-        options.manifest = optarg;
-        break;
-      case kKey:
-        options.key = optarg;
-        break;
-      case kCertificate:
-        options.certificate = optarg;
-        break;
-      case kLevel: {
-        const std::string_view text = optarg;
-        const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), options.level);
-        if (code != std::errc() || end != text.data() + text.size() || options.level < 1 || options.level > 22) {
-          return usage_error("--level takes a number from 1 to 22");
-        }
-        break;
-      }
-      case 'h':
-        std::fputs(kHelp, stdout);
-        return 0;
-      default:
-        return usage_error("wrong option");
-    }
-  }
-  if (optind + 1 != argc) return usage_error("name exactly one output file");
-  options.output = argv[optind];
-  if (options.manifest.empty()) return usage_error("--manifest is needed");
-  const bool with_modules = options.kind == Kind::modules || options.kind == Kind::complete;
-  const bool with_tree = options.kind != Kind::modules;
-  const std::string kind(kind_name(options.kind));
-  if (with_modules && options.modules.empty()) return usage_error("--kind=" + kind + " needs --modules");
-  if (with_tree && options.tree.empty()) return usage_error("--kind=" + kind + " needs --tree");
-  if (!with_modules && !options.modules.empty()) return usage_error("--kind=" + kind + " takes no --modules");
-  if (!with_tree && !options.tree.empty()) return usage_error("--kind=" + kind + " takes no --tree");
-  if (options.key.empty() != options.certificate.empty()) return usage_error("--key and --certificate go together");
-  const Result<int> code = build(options);
+  const auto parsed = parse_image_build(argc, argv);
+  if (const int* code = std::get_if<int>(&parsed)) return *code;
+  const Result<int> code = build(std::get<ImageBuildOptions>(parsed));
   return code ? *code : fail(code.error());
 }
 

@@ -5,9 +5,9 @@
 
 #include "kernel/kernel.hpp"
 #include "modules/host_modules.hpp"
-#include "provisioner/programs.hpp"
 #include "provisioner/status.hpp"
 #include "sys/dir.hpp"
+#include "sys/programs.hpp"
 
 namespace driverext {
 

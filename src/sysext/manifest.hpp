@@ -58,6 +58,9 @@ struct Manifest {
 /// it becomes the root's /lib64. In usr/lib64 itself it would take the place of the host's once it is merged.
 constexpr std::string_view kRootOnlyFolder = "usr/lib/driverext/root";
 
+/// ID= of an extension that may be merged into every OS: a userland, whose programs bring what they need.
+constexpr std::string_view kAnyOs = "_any";
+
 /// The name under which systemd-sysext knows an image of this manifest: a driver's modules and its userland may be
 /// merged side by side.
 std::string extension_name(const Manifest& manifest);

@@ -88,7 +88,7 @@ struct Situation {
   // What systemd-nspawn would have run: makes the modules, or says why not.
   Result<std::string> play_container(const ProgramRequest& request) {
     for (const std::string& word : request.argv) {
-      if (word.starts_with("--bind=")) work_ = word.substr(7);
+      if (word.starts_with("--bind=")) work_ = word.substr(7, word.find(':') - 7);  // the host's path
     }
     // Both images are mounted while it runs.
     mounts_while_building_ = host_.kernel.state().mounts.size();

@@ -1,10 +1,11 @@
 // Building modules, with a container that is played.
-#include "acquire/compile.hpp"
+#include "kbuild/compile.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "kbuild/builder.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"
 
@@ -98,7 +99,8 @@ TEST_F(Compile, ContainerHasNoNetworkNoPowersAndItsRootStaysAsItWasSigned) {
   const std::vector<std::string>& argv = programs_.requests.at(0).argv;
   for (const std::string& option :
        {std::string("--private-network"), std::string("--drop-capability=all"), std::string("--no-new-privileges=yes"),
-        std::string("--read-only"), "--directory=" + scratch_ / "builder", "--bind=" + scratch_ / "work/source"}) {
+        std::string("--read-only"), "--directory=" + scratch_ / "builder",
+        "--bind=" + scratch_ / "work/source" + ":" + kBuildPlace}) {
     EXPECT_NE(std::find(argv.begin(), argv.end(), option), argv.end()) << option;
   }
   EXPECT_EQ(argv.front(), "systemd-nspawn");

@@ -26,12 +26,14 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"modules", {"base", "sys", "log", "crypto"}},
     {"toolkit", {"base", "sys", "log", "crypto"}},
     {"userland", {"base", "sys", "log", "crypto"}},
+    {"kbuild", {"base", "sys", "log", "crypto", "modules"}},
     {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
     {"channel", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
     {"acquire",
-     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "provisioner", "channel"}},
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "kbuild", "provisioner", "channel"}},
     {"cli",
-     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "provisioner", "channel",
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "kbuild", "provisioner",
+      "channel", "acquire"}},
       "acquire"}},
 };
 

@@ -12,8 +12,8 @@
 #include "provisioner/facts.hpp"
 #include "provisioner/inventory.hpp"
 #include "provisioner/plan.hpp"
-#include "provisioner/programs.hpp"
 #include "provisioner/state.hpp"
+#include "sys/programs.hpp"
 
 namespace driverext {
 

@@ -20,8 +20,8 @@ class DebianError(Exception):
 
 
 class Debian:
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, suite: str = GUEST_SUITE):
+        self.folder, self.suite = folder, suite
         self.sources = folder / "sources.list.d"
         self.config = folder / "apt.conf"
         self._stamp = folder / "updated"
@@ -41,10 +41,9 @@ class Debian:
             raise DebianError(f"no apt sources found: need one of {', '.join(map(str, HOST_SOURCES))}")
         # Comment lines go: they are of no use and may name a mirror that isn't used.
         lines = [x for x in host.read_text().splitlines() if not x.startswith("#")]
-        text = "\n".join(lines).replace(HOST_SUITE, GUEST_SUITE) + "\n"
-        if GUEST_SUITE not in text:
-            raise DebianError(f"{host} names neither {HOST_SUITE} nor {GUEST_SUITE}; "
-                              f"the test guest is made from {GUEST_SUITE} packages")
+        text = "\n".join(lines).replace(HOST_SUITE, self.suite) + "\n"
+        if self.suite not in text:
+            raise DebianError(f"{host} names neither {HOST_SUITE} nor {self.suite}, whose packages are wanted")
         for d in (self.sources, self.folder / "state/lists/partial", self.folder / "cache/archives/partial"):
             d.mkdir(parents=True, exist_ok=True)
         target = self.sources / ("debian" + (".sources" if host.suffix == ".sources" else ".list"))

@@ -1,4 +1,4 @@
-#include "provisioner/programs.hpp"
+#include "sys/programs.hpp"
 
 namespace driverext {
 namespace {

@@ -1,12 +1,11 @@
-// Compiling: a driver's source, built by Kbuild inside a builder image, in a container without network.
+// Compiling: a driver's source that is a plain Kbuild tree.
 #pragma once
 
 #include <functional>
 #include <string>
 
 #include "base/result.hpp"
-#include "provisioner/programs.hpp"
-#include "sys/dir.hpp"
+#include "sys/programs.hpp"
 
 namespace driverext {
 
@@ -29,12 +28,5 @@ constexpr const char* kBuilderPacker = "usr/bin/mksquashfs";
 
 /// Errors: Reason::build_failed with the compiler's first error; Errc::transient if it was interrupted.
 Result<void> compile_modules(Programs& programs, const CompileRequest& request);
-
-/// The line that says what went wrong: the first error, not the last line. Empty if there is none.
-std::string first_compiler_error(const std::string& log);
-
-/// systemd-nspawn over the builder with `shared` (an absolute path) at the same place inside; what is to be run
-/// follows.
-std::vector<std::string> container_command(const std::string& builder, const std::string& shared);
 
 }  // namespace driverext
