@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "base/text.hpp"
 #include "provisioner/definition.hpp"
@@ -45,15 +46,8 @@ Result<uint64_t> newest_in(const std::string& folder) {
 }
 
 Result<uint64_t> creation_time(const PackInput& input) {
-  if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr) {
-    const std::string_view text = epoch;
-    uint64_t seconds = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (code != std::errc() || end != text.data() + text.size()) {
-      return make_error(Errc::invalid_input, "SOURCE_DATE_EPOCH is not a number of seconds");
-    }
-    return seconds;
-  }
+  TRY(const std::optional<uint64_t> epoch, source_date_epoch());
+  if (epoch) return *epoch;
   uint64_t newest = 0;
   for (const std::string& folder : {input.modules, input.tree}) {
     if (folder.empty()) continue;
@@ -157,6 +151,18 @@ Result<void> find_kernels(const std::string& tree, Manifest& manifest) {
 }
 
 }  // namespace
+
+Result<std::optional<uint64_t>> source_date_epoch() {
+  const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+  if (epoch == nullptr) return std::optional<uint64_t>();
+  const std::string_view text = epoch;
+  uint64_t seconds = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (code != std::errc() || end != text.data() + text.size()) {
+    return make_error(Errc::invalid_input, "SOURCE_DATE_EPOCH is not a number of seconds");
+  }
+  return std::optional(seconds);
+}
 
 Result<PackResult> collect_image(const PackInput& input) {
   PackResult result;

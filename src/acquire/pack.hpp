@@ -11,6 +11,10 @@
 
 namespace driverext {
 
+/// What the environment variable SOURCE_DATE_EPOCH says: seconds since 1970; nothing if it is not set.
+/// Errors: Errc::invalid_input.
+Result<std::optional<uint64_t>> source_date_epoch();
+
 struct PackInput {
   Kind kind = Kind::modules;
   ManifestInput manifest;

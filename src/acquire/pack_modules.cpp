@@ -14,6 +14,7 @@
 #include "crypto/digest.hpp"
 #include "modules/load_order.hpp"
 #include "modules/module_file.hpp"
+#include "modules/module_signature.hpp"
 #include "sys/dir.hpp"
 #include "sysext/architecture.hpp"
 #include "sysext/manifest_member.hpp"
@@ -116,6 +117,8 @@ Result<PackedModule> pack_module(const std::string& file, const std::string& scr
   packed.record.size = bytes.size();
   packed.record.sha256 = to_hex(sha256(bytes));
   TRY(packed.record.imports, read_imports(elf).with_context(file));
+  TRY(const auto signature, read_module_signature(bytes).with_context(file));
+  if (signature) packed.record.signature_key_id = manifest_text(signature->key_id, kMaxText);
   packed.kernel_release = info.kernel_release();
   packed.vermagic = std::move(info.vermagic);
   packed.machine = std::move(info.machine);

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "base/text.hpp"
 #include "channel/signed_index.hpp"
 #include "cli/channel_terms.hpp"
 #include "cli/key_options.hpp"

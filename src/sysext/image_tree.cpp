@@ -179,8 +179,9 @@ Result<TreeEntries> collect_tree(const std::vector<ImageTree>& trees, const std:
     TRY_VOID(add(entries, file.path_in_image, std::move(entry)));
   }
   TRY_VOID(put_text(entries, std::string(kManifestPath), manifest_text));
-  TRY_VOID(put_text(entries, "usr/lib/extension-release.d/extension-release." + manifest.driver,
-                    "ID=" + manifest.os_id + "\nVERSION_ID=" + manifest.os_version_id +
+  TRY_VOID(put_text(entries, "usr/lib/extension-release.d/extension-release." + extension_name(manifest),
+                    "ID=" + manifest.os_id +
+                        (manifest.os_version_id.empty() ? "" : "\nVERSION_ID=" + manifest.os_version_id) +
                         "\nARCHITECTURE=" + manifest.architecture + "\n"));
   return entries;
 }

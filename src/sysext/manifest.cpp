@@ -101,6 +101,10 @@ Result<Manifest> parse_manifest(std::string_view text) {
   TRY(manifest.os_version_id, json_string(object["os"], "versionId"));
   TRY_VOID(check_text("os id", manifest.os_id));
   TRY_VOID(check_text("os versionId", manifest.os_version_id));
+  // Modules are for one kernel, and so for one OS; systemd would merge them into every one.
+  if (manifest.os_id == kAnyOs && manifest.is_loadable()) {
+    return make_error(Errc::invalid_input, "modules are not for any OS: state the OS whose kernel they are for");
+  }
   if (object.contains("source")) {
     TRY_VOID(only_members(object["source"], kSourceMembers));
     TRY(manifest.source_sha256, json_string(object["source"], "sha256"));
@@ -168,7 +172,8 @@ Result<ManifestInput> parse_manifest_input(std::string_view text) {
   TRY_VOID(only_members(object["os"], kOsMembers));
   TRY(input.os_id, json_string(object["os"], "id"));
   TRY_VOID(check_name("os id", input.os_id));
-  TRY(input.os_version_id, json_string(object["os"], "versionId"));
+  TRY(input.os_version_id, json_optional_string(object["os"], "versionId"));
+  if (input.os_id == kAnyOs && input.os_version_id.empty()) return input;
   TRY_VOID(check_name("os versionId", input.os_version_id));
   return input;
 }

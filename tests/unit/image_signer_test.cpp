@@ -52,9 +52,10 @@ TEST_F(SignImage, DamagedImageIsNotSigned) {
   EXPECT_EQ(sign(test::flipped(good, partitions[0].offset + partitions[0].size - 1)), "untrusted/data-corrupt");
   EXPECT_EQ(sign(test::flipped(good, partitions[0].offset)), "untrusted/data-corrupt");
   EXPECT_EQ(sign(test::flipped(good, partitions[1].offset + 4096)), "untrusted/hash-tree-corrupt");
-  EXPECT_EQ(sign(test::with_signature_edit(
-                good, [](OrderedJson& signature) { signature["rootHash"] = std::string(64, '0'); })),
-            "untrusted/hash-tree-corrupt");
+  const std::string zeros(64, '0');
+  const std::string other =
+      test::with_signature_edit(good, [&](OrderedJson& signature) { signature["rootHash"] = zeros; });
+  EXPECT_EQ(sign(test::with_uuids_of(other, zeros)), "untrusted/hash-tree-corrupt");
   EXPECT_FALSE(test::exists(scratch_ / "out.raw"));
 }
 

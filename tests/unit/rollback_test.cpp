@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "crypto/trusted_clock.hpp"
 #include "support/fake_gpu_host.hpp"
 #include "support/verdict.hpp"
 
@@ -35,7 +36,9 @@ void boot_from(const FakeGpuHost& before, FakeGpuHost& after) {
     const std::string folder = std::string(kStore) + "/" + gpu_root_hash(options);
     if (test::exists(before.path(folder))) after.store_image(options);
   }
-  if (test::exists(before.path(kStateFile))) after.write(kStateFile, test::read_whole(before.path(kStateFile)));
+  for (const std::string& name : {std::string(kStateFile), std::string(kClockFile)}) {
+    if (test::exists(before.path(name))) after.write(name, test::read_whole(before.path(name)));
+  }
 }
 
 class Rollback : public ::testing::Test {

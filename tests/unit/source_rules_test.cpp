@@ -34,7 +34,6 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"cli",
      {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "kbuild", "provisioner",
       "channel", "acquire"}},
-      "acquire"}},
 };
 
 // C library (a prefix of the header's name) → the only files or folders that may include it.

@@ -98,8 +98,8 @@ TEST(CertificateRules, Ed25519AuthorityCounts) {
   EXPECT_EQ(outcome(leaf, edwards, ""), "fine");
   EXPECT_EQ(outcome(leaf, edwards, "[keys]\nec = [\"P-256\"]\ned25519 = true\n"), "fine");
   EXPECT_EQ(outcome(leaf, edwards, "[keys]\nec = [\"P-256\"]\n"), "untrusted/untrusted-signer");
-  EXPECT_EQ(verdict(make_identity({.key_type = KeyType::ed25519}).signing_key().sign_attached(as_bytes(kText))),
-            "system");
+  const Identity signer = make_identity({.key_type = KeyType::ed25519});
+  EXPECT_EQ(verdict(SigningKey::from_pem(signer.key_pem, signer.certificate_pem)), "unsupported");
 }
 
 TEST(CertificateRules, PolicyChoosesAmongTheDigests) {

@@ -18,7 +18,7 @@ class Publisher:
         shutil.copytree(self.out / name, self.out / target)
         return self.out / target
 
-    def make(self, coming_kernel: str) -> None:
+    def make(self, coming_kernel: str, halves: list) -> None:
         # One channel at three moments: empty, with a release for nobody, with the same for all.
         loopback = self.out / "channel"
         self.channel("init", "--name=stable", loopback)
@@ -46,3 +46,8 @@ class Publisher:
         self.channel("publish", "--release=1.0.0", nvidia, self.out / "nvidia-1.raw")
         self.channel("publish", "--release=1.1.0", nvidia, self.out / "nvidia-2.raw")
         (nvidia / "coming-kernel").write_text(coming_kernel + "\n")  # for the scenario, not part of the format
+
+        apart = self.out / "channel-halves"
+        self.channel("init", "--name=gpus", apart)
+        self.channel("publish", "--release=1.0.0", apart, *halves)
+        (apart / "coming-kernel").write_text(coming_kernel + "\n")

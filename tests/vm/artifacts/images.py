@@ -36,10 +36,10 @@ class Packer:
         return ["--key", self.out / f"{name}.key", "--certificate", self.out / f"{name}.crt"]
 
     def pack(self, target: Path, kind: str, driver: str, version: str, *options, system: str = "1",
-             created: int | None = None) -> None:
+             created: int | None = None, **members) -> None:
         manifest = self.work / "manifest.json"
         manifest.write_text(json.dumps({"driver": driver, "version": version, "license": "GPL-2.0-or-later",
-                                        "os": {"id": "flatcar", "versionId": self.version_ids[system]}}))
+                                        "os": {"id": "flatcar", "versionId": self.version_ids[system]}, **members}))
         env = os.environ if created is None else {**os.environ, "SOURCE_DATE_EPOCH": str(created)}
         run(self.driverext, "image", "build", f"--kind={kind}", "--manifest", manifest, *options, target,
             stderr=subprocess.DEVNULL, env=env)
@@ -59,6 +59,20 @@ class Packer:
         self.pack(self.out / name, "complete", "nvidia", version, "--modules", built / "modules",
                   "--tree", built / "tree", "--level=1", *self.keys("publisher"),
                   system=system, created=SOME_DAY + age * DAY)
+
+    def halves(self, version: str) -> list:
+        """The same driver as a userland for every kernel and modules for each."""
+        images = []
+        for kernel in self.kernels:
+            built = self.work / f"halves-{kernel}"
+            run(STAND_IN / "build", kernel, version, built)
+            images.append(self.work / f"modules-{kernel}.raw")
+            self.pack(images[-1], "modules", "nvidia", version, "--modules", built / "modules", "--level=1",
+                      *self.keys("publisher"), created=SOME_DAY, userland=version)
+        images.append(self.work / "userland.raw")
+        self.pack(images[-1], "userland", "nvidia", version, "--tree", built / "tree", "--level=1",
+                  *self.keys("publisher"), created=SOME_DAY, os={"id": "_any"})
+        return images
 
     def loopback_sources(self) -> None:
         """What a node compiles by itself; the second one needs a header that its kernel does not have."""
