@@ -43,7 +43,7 @@ constexpr const char* kHelp =
     "      --kernel=RELEASE     --dkms: kernel to build for\n"
     "      --builder=DIR|host   --dkms: root file system with that kernel's compiler and headers,\n"
     "                           entered as a container without network; host: no container\n"
-    "      --class=CLASS        --userland: compute (default), graphics or all of an archive\n"
+    "      --userland-class=CLASS   compute (default), graphics or all of a *.run archive\n"
     "      --compat32           --userland: 32-bit libraries too\n"
     "      --fs=squashfs|erofs  file system (default: squashfs, zstd)\n"
     "      --level=N            zstd level, 1 to 22 (default 15)\n"
@@ -141,7 +141,7 @@ std::string take(ImageBuildOptions& options, int choice, const std::string& valu
       return set(options.builder);
     case kClass: {
       const Result<UserlandClass> wanted = userland_class_of_name(value);
-      if (!wanted) return "--class takes compute, graphics or all";
+      if (!wanted) return "--userland-class takes compute, graphics or all";
       options.wanted = *wanted;
       return {};
     }
@@ -178,6 +178,9 @@ std::string check(const ImageBuildOptions& options) {
                        options.tree.empty() && options.definition.empty() && options.manifest.empty() && !options.kind;
     return alone ? "" : "--filesystem is all of the image: no other input goes with it";
   }
+  const bool nothing =
+      options.modules.empty() && options.dkms.empty() && options.userland.empty() && options.tree.empty();
+  if (nothing) return "say what goes in: --modules, --dkms, --userland, --tree or --filesystem";
   const Kind kind = *options.kind;
   const std::string name = "--kind=" + std::string(kind_name(kind));
   const bool wants_modules = kind == Kind::modules || kind == Kind::complete;
@@ -219,7 +222,7 @@ std::variant<ImageBuildOptions, int> parse_image_build(int argc, char** argv) {
       option{"with-userland", no_argument, nullptr, kWithUserland},
       option{"kernel", required_argument, nullptr, kKernel},
       option{"builder", required_argument, nullptr, kBuilder},
-      option{"class", required_argument, nullptr, kClass},
+      option{"userland-class", required_argument, nullptr, kClass},
       option{"compat32", no_argument, nullptr, kCompat32},
       option{"fs", required_argument, nullptr, kType},
       option{"level", required_argument, nullptr, kLevel},

@@ -52,9 +52,9 @@ class CommandLine(unittest.TestCase):
 
     def test_wrong_usage_exits_with_2_and_names_what_is_wrong(self):
         for arguments, words in ((["frobnicate"], "frobnicate"), (["image", "frobnicate"], "image"),
-                                 (["image", "build", "x.raw"], "--manifest is needed"),
-                                 (["image", "build", "--manifest=m", "x.raw"], "--kind=modules needs --modules"),
-                                 (["image", "build", "--manifest=m", "--kind=source", "x.raw"], "needs --tree"),
+                                 (["image", "build", "x.raw"], "say what goes in"),
+                                 (["image", "build", "--kind=modules", "--tree=t", "x.raw"], "--kind=modules needs --modules"),
+                                 (["image", "build", "--kind=source", "--modules=m", "x.raw"], "takes no modules"),
                                  (["image", "build", "--manifest=m", "--kind=firmware", "x.raw"], "complete, source"),
                                  (["stage"], "--kernel=RELEASE"),
                                  (["image", "sign", "x.raw"], "--key and --certificate"),

@@ -47,8 +47,6 @@ def real_library(name: str) -> Path:
     raise AssertionError(f"this machine has no {name}")
 
 
-@unittest.skipUnless("--userland" in run(DRIVEREXT, "image", "build", "--help").stdout.decode(),
-                     "image build takes no --userland yet")
 class UserlandImages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -41,8 +40,7 @@ class Packer:
         manifest.write_text(json.dumps({"driver": driver, "version": version, "license": "GPL-2.0-or-later",
                                         "os": {"id": "flatcar", "versionId": self.version_ids[system]}, **members}))
         env = os.environ if created is None else {**os.environ, "SOURCE_DATE_EPOCH": str(created)}
-        run(self.driverext, "image", "build", f"--kind={kind}", "--manifest", manifest, *options, target,
-            stderr=subprocess.DEVNULL, env=env)
+        run(self.driverext, "image", "build", f"--kind={kind}", "--manifest", manifest, *options, target, env=env)
 
     def loopback(self, name: str, kernel: str, key: str) -> None:
         """v4l2loopback as Debian has it, compiled in the builder's root."""
@@ -102,5 +100,4 @@ class Packer:
                 run("unsquashfs", "-q", "-n", "-d", tree, self.builder_root)
                 self.pack(image, "builder", "builder", "13.0", "--tree", tree, "--level=1", created=SOME_DAY)
                 shutil.move(image, packed)
-        run(self.driverext, "image", "sign", *self.keys("publisher"), "--output", self.out / "builder.raw", packed,
-            stderr=subprocess.DEVNULL)
+        run(self.driverext, "image", "sign", *self.keys("publisher"), "--output", self.out / "builder.raw", packed)

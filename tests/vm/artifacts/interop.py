@@ -107,8 +107,8 @@ def make_interop(packer: Packer, out: Path) -> None:
     make_certificate(folder, "expired", "20200101", "20200201")
     make_certificate(folder, "for-servers", "20200101", "20600101", "extendedKeyUsage = serverAuth")
     for name in ("expired", "for-servers"):
-        run(packer.driverext, "image", "sign", "--key", folder / f"{name}.key", "--certificate", folder / f"{name}.crt",
-            "--output", folder / f"signed-by-{name}.raw", good, stderr=subprocess.DEVNULL)
+        # As it is built: image sign refuses a signer that no node would believe.
+        packer.loopback(f"interop/signed-by-{name}.raw", packer.kernels[0], f"interop/{name}")
 
     # The publisher's key too: guests sign with it what systemd-repart makes.
     for name in ("v4l2loopback.raw", "nvidia-1.raw", "for-another-kernel.raw",
