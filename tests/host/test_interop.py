@@ -38,7 +38,7 @@ class Folder(unittest.TestCase):
 
 class MadeHere(Folder):
     """Each kind of image and each file system, as it lies in its file: nothing is taken out of it for the tools."""
-    IMAGES = ("v4l2loopback.raw", "nvidia-1.raw")
+    IMAGES = ("v4l2loopback.raw", "nvidia-1.raw", "v4l2loopback-erofs.raw")
 
     def each(self):
         return [(ARTIFACTS / name, inspect(ARTIFACTS / name)) for name in self.IMAGES]
@@ -90,6 +90,15 @@ class MadeHere(Folder):
                 self.assertEqual((owner, int(size)), ("root/root", module["size"]))
                 data = run("unsquashfs", "-cat", "-offset", offset, image, module["path"]).stdout
                 self.assertEqual(run("sha256sum", input=data).stdout.split()[0].decode(), module["sha256"])
+
+    def test_fsck_erofs_finds_nothing_wrong_and_takes_out_what_the_manifest_names(self):
+        image = ARTIFACTS / "v4l2loopback-erofs.raw"
+        shown = inspect(image)
+        root = shown["partitions"]["root"]
+        (self.tmp / "root").write_bytes(image.read_bytes()[root["offset"]:root["offset"] + root["size"]])
+        run("fsck.erofs", f"--extract={self.tmp / 'tree'}", self.tmp / "root")
+        for module in shown["modules"]:
+            self.assertEqual(run("sha256sum", self.tmp / "tree" / module["path"]).stdout.split()[0].decode(), module["sha256"])
 
     def test_sfdisk_finds_nothing_wrong_and_all_partitions_read_only(self):
         for image, _ in self.each():

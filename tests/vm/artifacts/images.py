@@ -42,13 +42,13 @@ class Packer:
         env = os.environ if created is None else {**os.environ, "SOURCE_DATE_EPOCH": str(created)}
         run(self.driverext, "image", "build", f"--kind={kind}", "--manifest", manifest, *options, target, env=env)
 
-    def loopback(self, name: str, kernel: str, key: str) -> None:
+    def loopback(self, name: str, kernel: str, key: str, *options) -> None:
         """v4l2loopback as Debian has it, compiled in the builder's root."""
         modules = self.out / f"modules-{kernel}"
         if not modules.exists():
             run(VM / "os" / "build-module", "v4l2loopback", kernel, modules)
         self.pack(self.out / name, "modules", "v4l2loopback", driver_version(modules / "v4l2loopback.ko"),
-                  "--modules", modules, *self.keys(key))
+                  "--modules", modules, *self.keys(key), *options)
 
     def stand_in(self, name: str, kernel: str, version: str, *variants: str, system: str = "1", age: int = 0) -> None:
         """The stand-in for NVIDIA's driver; of two images the one with the larger age in days is newer."""

@@ -111,7 +111,7 @@ def make_interop(packer: Packer, out: Path) -> None:
         packer.loopback(f"interop/signed-by-{name}.raw", packer.kernels[0], f"interop/{name}")
 
     # The publisher's key too: guests sign with it what systemd-repart makes.
-    for name in ("v4l2loopback.raw", "nvidia-1.raw", "for-another-kernel.raw",
+    for name in ("v4l2loopback.raw", "v4l2loopback-erofs.raw", "nvidia-1.raw", "for-another-kernel.raw",
                  "signed-by-stranger.raw", "publisher.key", "publisher.crt", "stranger.crt"):
         (folder / name).symlink_to(Path("..") / name)
     tree = packer.work / "interop"
