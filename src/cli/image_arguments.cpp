@@ -9,7 +9,21 @@
 namespace driverext::cli {
 namespace {
 
-constexpr size_t kMaxPem = size_t{1} << 20;
+constexpr size_t kMaxTrustFile = size_t{16} << 20;
+
+bool is_trust_file(const std::string& name) {
+  return name.ends_with(".crt") || name.ends_with(".crl") || name == kTrustPolicyFile;
+}
+
+// As its name says; a file that is named by itself is a certificate under any other name.
+Result<void> add_trust_file(TrustStore& anchors, const std::string& path) {
+  TRY(const std::string content, read_argument_file(path, kMaxTrustFile));
+  if (path.ends_with(".crl")) return anchors.add_crl(as_bytes(content), path);
+  if (!path.ends_with(".toml")) return anchors.add_pem(content, path);
+  TRY(TrustPolicy policy, parse_trust_policy(content, path));
+  anchors.set_policy(std::move(policy));
+  return {};
+}
 
 }  // namespace
 
@@ -26,15 +40,13 @@ Result<TrustStore> load_anchors(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     Result<Dir> folder = Dir::open_root(path);
     if (!folder) {
-      TRY(const std::string pem, read_argument_file(path, kMaxPem));
-      TRY_VOID(anchors.add_pem(pem, path));
+      TRY_VOID(add_trust_file(anchors, path));
       continue;
     }
     TRY(const std::vector<std::string> names, folder->list("."));
     for (const std::string& name : names) {
-      if (!name.ends_with(".crt")) continue;
-      TRY(const std::string pem, folder->read_file(name, kMaxPem));
-      TRY_VOID(anchors.add_pem(pem, folder->path_of(name)));
+      if (!is_trust_file(name)) continue;
+      TRY_VOID(add_trust_file(anchors, folder->path_of(name)));
     }
   }
   return anchors;

@@ -136,6 +136,7 @@ class ImageBuild {
 
   // What the compiler said outlives the folder that it was said in.
   Error keep_log(const std::string& log, Error error) const {
+    if (error.code == Errc::transient) return error;  // it was interrupted: nothing went wrong
     std::error_code failed;
     const std::string kept = options_.output + ".log";
     if (fs::copy_file(log, kept, fs::copy_options::overwrite_existing, failed) && !failed) {

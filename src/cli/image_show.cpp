@@ -29,26 +29,15 @@ constexpr const char* kVerifyHelp =
     "Usage: driverext image verify [--trust=FILE|DIR...] [--json=pretty|short|off] IMAGE\n"
     "Check partition table, signatures, hash tree and every data block of an image.\n"
     "\n"
-    "      --trust=PATH             trust anchor: a certificate (PEM) or a directory of *.crt; may be\n"
-    "                               given several times. Default: /etc/driverext/trust and\n"
-    "                               /usr/lib/driverext/trust\n"
+    "      --trust=PATH             trust anchor: a certificate (PEM), a revocation list (*.crl), a\n"
+    "                               policy (*.toml) or a directory of them; may be given several\n"
+    "                               times. Default: /etc/driverext/trust and /usr/lib/driverext/trust\n"
     "      --json=pretty|short|off  output for programs\n"
     "  -h, --help                   show this help\n"
     "\n"
     "Exit codes: 0 trusted and whole, 65 not.\n";
 
 constexpr const char* kNoManifest = "none; provision refuses such an image (manifest-missing)";
-
-std::string date_text(int64_t seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm parts{};
-  std::array<char, 32> text{};
-  if (::gmtime_r(&time, &parts) == nullptr ||
-      std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
-    return std::to_string(seconds);
-  }
-  return text.data();
-}
 
 // A partition's place in the list is the table's; its name, an attacker's to choose, is not what tells it.
 const Partition& partition_at(const ImageFile& file, ByteRange range) {
@@ -117,7 +106,9 @@ void print_modules(const Manifest& manifest) {
   for (const ModuleRecord& record : manifest.modules) {
     std::string needs;
     for (const std::string& name : record.depends) needs += (needs.empty() ? ", needs " : " ") + name;
-    print_line("Module", record.name + " (" + human_size(record.size) + needs + ")");
+    const std::string& key = record.signature_key_id;
+    print_line("Module", record.name + " (" + human_size(record.size) + needs +
+                             (key.empty() ? "" : ", signed by key " + key) + ")");
   }
 }
 
@@ -131,8 +122,8 @@ void print_container(const ImageFile& file, const std::string& signature, Certif
   const auto infos = unverified_certificates(file.signature_block().signature);
   if (certificates == Certificates::shown && infos) {
     for (const CertificateInfo& info : *infos) {
-      print_line("Certificate", info.subject + ", issued by " + info.issuer + ", valid " + date_text(info.valid_from) +
-                                    " to " + date_text(info.valid_until) + ", SHA-256 " + info.fingerprint);
+      print_line("Certificate", info.subject + ", issued by " + info.issuer + ", valid " + utc_text(info.valid_from) +
+                                    " to " + utc_text(info.valid_until) + ", SHA-256 " + info.fingerprint);
     }
   }
   const VeritySuperblock& verity = file.verity();

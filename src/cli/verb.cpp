@@ -29,6 +29,7 @@ int fail(const Error& error) {
     return static_cast<int>(info.exit_code);
   }
   if (error.code == Errc::untrusted) return static_cast<int>(ExitCode::untrusted);
+  if (error.code == Errc::transient) return static_cast<int>(ExitCode::try_again);
   return static_cast<int>(ExitCode::failed);
 }
 

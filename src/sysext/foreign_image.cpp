@@ -81,6 +81,9 @@ Result<ForeignImage> verify_foreign(ImageFile file, const TrustStore& anchors, i
   if (block.certificate_fingerprint != signer.fingerprint) {
     return make_error(Errc::untrusted, Reason::signature_invalid, "certificateFingerprint is not that of the signer");
   }
+  if (anchors.policy().revoked_root_hashes.contains(block.root_hash)) {
+    return make_error(Errc::untrusted, Reason::image_revoked, "the image with root hash " + root_hash + " is revoked");
+  }
   return ForeignImage(std::move(file), std::move(signer));
 }
 
