@@ -26,7 +26,6 @@ constexpr const char* kBuildFolder = "var/lib/driverext/build";
 constexpr const char* kBuildLog = "var/lib/driverext/build.log";
 constexpr const char* kLockFolder = "run/driverext/acquire-lock";
 constexpr size_t kMaxLog = size_t{16} << 20;
-constexpr size_t kMaxOsRelease = 65536;
 
 class Acquirer {
  public:
@@ -118,7 +117,7 @@ class Acquirer {
                             failed->second.message + ")");
     }
     TRY(const VerifiedImage modules, fetch_offer(offer));
-    if (!modules.manifest().userland.empty() && !find_userland(inventory_, modules.manifest())) {
+    if (!modules.manifest().userland.empty() && !find_userland(facts_, inventory_, modules.manifest())) {
       TRY_VOID(fetch_userland(modules));
     }
     return AcquireResult{Acquired::fetched, version, modules.root_hash_hex()};
@@ -160,7 +159,8 @@ class Acquirer {
   const KnownImage* modules_without_userland() {
     const auto found = std::find_if(inventory_.images.begin(), inventory_.images.end(), [&](const KnownImage& known) {
       const Manifest& manifest = known.image.manifest();
-      return fits(facts_, config_, manifest) && !manifest.userland.empty() && !find_userland(inventory_, manifest) &&
+      return fits(facts_, config_, manifest) && !manifest.userland.empty() &&
+             !find_userland(facts_, inventory_, manifest) &&
              !state_.state().failed.contains(known.image.root_hash_hex());
     });
     return found == inventory_.images.end() ? nullptr : &*found;
@@ -208,7 +208,7 @@ class Acquirer {
     Result<void> compiled = compile_modules(host_.programs, compile);
     keep_log();
     if (compiled) told("packing and signing");
-    Result<AcquireResult> result = compiled ? pack(manifest, work, builder_path) : std::move(compiled).error();
+    Result<AcquireResult> result = compiled ? pack(manifest, compile) : std::move(compiled).error();
     // Whatever the interruption made fail: it is no outcome.
     if (!result && cancellation.has_come()) {
       result = make_error(Errc::transient, Reason::building, "the build was interrupted; it begins anew");
@@ -219,22 +219,23 @@ class Acquirer {
     return result;
   }
 
-  Result<AcquireResult> pack(const Manifest& source, const std::string& work, const std::string& builder) {
+  Result<AcquireResult> pack(const Manifest& source, const CompileRequest& compiled) {
     PackInput input;
     input.kind = Kind::modules;
     input.manifest.driver = source.driver;
     input.manifest.version = source.version;
+    input.manifest.flavor = source.flavor;
     input.manifest.license = source.license;
     // If the driver's user part is here for this version, what was built belongs to it.
     Manifest built;
     built.driver = source.driver;
     built.userland = source.version;
     built.architecture = facts_.architecture;
-    if (find_userland(inventory_, built)) input.manifest.userland = source.version;
-    TRY(std::optional<std::string> os_release, host_.root.read_if_there("etc/os-release", kMaxOsRelease));
-    input.manifest.os_id = env_value(os_release.value_or(""), "ID");
-    input.manifest.os_version_id = env_value(os_release.value_or(""), "VERSION_ID");
-    input.modules = work + kCompiledModules;
+    if (find_userland(facts_, inventory_, built)) input.manifest.userland = source.version;
+    input.manifest.os_id = facts_.os_id;
+    input.manifest.os_version_id = facts_.os_version_id;
+    input.modules = compiled.work + kCompiledModules;
+    input.source_digest = source.source_sha256;
     // A folder of its own: the container sees nothing else of the host.
     const std::string folder = std::string(kBuildFolder) + "/pack";
     TRY_VOID(host_.root.make_dirs(folder, 0700));
@@ -248,11 +249,12 @@ class Acquirer {
     }
     TRY(const SigningKey key, open_node_key(host_.root));
     request.key = &key;
+    request.cancel_fd = compiled.cancel_fd;
     std::error_code error;
     // Immutable hosts have no mksquashfs; a builder image can bring one.
-    if (fs::exists(fs::path(builder) / kBuilderPacker, error)) {
+    if (fs::exists(fs::path(compiled.builder) / kBuilderPacker, error)) {
       const std::string shared = host_.root.path_of(folder);
-      request.run_in = container_command(builder, shared, shared);
+      request.run_in = container_command(compiled.builder, shared, shared);
     }
     TRY_VOID(build_image(request).with_context("what was built"));
     TRY(const Trust trust, load_trust(host_.root));

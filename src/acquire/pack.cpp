@@ -124,13 +124,14 @@ Result<void> note_missing_firmware(const PackInput& input, PackResult& result) {
   return {};
 }
 
-// What modules cannot tell is the machine's that packs.
-Result<void> take_own_architecture(Manifest& manifest) {
+// What neither modules nor libraries tell is the machine's that packs.
+Result<void> take_architecture(const PackInput& input, Manifest& manifest) {
   utsname names{};
   if (::uname(&names) != 0) return os_failure(errno, "cannot ask for the machine's architecture");
-  const Architecture* architecture = architecture_of_machine(names.machine);
+  const std::string machine = input.machine.empty() ? names.machine : input.machine;
+  const Architecture* architecture = architecture_of_machine(machine);
   if (architecture == nullptr) {
-    return make_error(Errc::unsupported, std::string("extension images for ") + names.machine + " are not handled");
+    return make_error(Errc::unsupported, "extension images for " + machine + " are not handled");
   }
   manifest.architecture = architecture->name;
   return {};
@@ -182,12 +183,16 @@ Result<PackResult> collect_image(const PackInput& input) {
   if (manifest.is_loadable()) {
     TRY_VOID(add_modules(input, result));
   } else {
-    TRY_VOID(take_own_architecture(manifest));
+    TRY_VOID(take_architecture(input, manifest));
   }
   switch (input.kind) {
     case Kind::modules:
       break;
     case Kind::complete:
+      if (!input.machine.empty() && find_architecture(manifest.architecture)->machine != input.machine) {
+        return make_error(Errc::invalid_input, "the modules are for " + manifest.architecture + ", the libraries in " +
+                                                   input.tree + " for " + input.machine);
+      }
       TRY_VOID(note_missing_firmware(input, result));
       request.trees.push_back({input.tree, ""});
       break;

@@ -20,6 +20,7 @@ struct PackInput {
   ManifestInput manifest;
   std::string modules;  ///< modules, complete: directory with the *.ko[.xz|.zst|.gz] files, all for one kernel
   std::string tree;     ///< userland, complete: with usr/ only; source: the Kbuild tree; builder: the root file system
+  std::string machine;  ///< that the tree is for, as uname -m spells it; empty: this one
   std::string definition;     ///< modules, userland, complete: the driver's definition (TOML); empty: none
   std::string source_digest;  ///< SHA-256 of the sources that all was made from, hex; empty: not told
   std::string output;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <new>
 #include <thread>
 
 #include "crypto/digest.hpp"
@@ -63,14 +64,17 @@ Result<std::vector<fs::path>> module_files(const std::string& folder) {
                                              " would both become " + plain_name(*same) + "; leave one of them out");
 }
 
-// On all processors: nearly all of the time goes into decompressing.
+// Each may hold kMaxDecompressed and its copy at a time.
+constexpr size_t kMaxWorkers = 8;
+
+// On several processors: nearly all of the time goes into decompressing.
 void for_each_index(size_t count, const std::function<void(size_t)>& work) {
   std::atomic<size_t> next = 0;
   const auto worker = [&] {
     for (size_t i = next++; i < count; i = next++) work(i);
   };
   std::vector<std::jthread> helpers;
-  const size_t processors = std::max(std::thread::hardware_concurrency(), 1U);
+  const size_t processors = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMaxWorkers);
   for (size_t i = 1; i < std::min(processors, count); ++i) helpers.emplace_back(worker);
   worker();
 }
@@ -184,7 +188,13 @@ Result<PackedModules> pack_modules(const std::string& folder, const std::string&
   PackedModules all;
   TRY(all.scratch, ScratchFolder::beside(output));
   std::vector<std::optional<Result<PackedModule>>> read(files.size());
-  for_each_index(files.size(), [&](size_t i) { read[i] = pack_module(files[i].string(), all.scratch->path()); });
+  for_each_index(files.size(), [&](size_t i) {
+    try {
+      read[i] = pack_module(files[i].string(), all.scratch->path());
+    } catch (const std::bad_alloc&) {  // a thread that ends in an exception ends the program, with nothing tidied up
+      read[i] = os_failure(ENOMEM, "cannot read " + files[i].string());
+    }
+  });
 
   std::vector<PackedModule> modules;
   for (std::optional<Result<PackedModule>>& each : read) {

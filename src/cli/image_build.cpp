@@ -57,6 +57,10 @@ class ImageBuild {
     input_.definition = options_.definition;
     input_.output = options_.output;
     TRY(PackResult packed, collect_image(input_));
+    const std::string& release = packed.request.manifest.kernel_release;
+    if (!options_.kernel.empty() && release != options_.kernel) {
+      return make_error(Errc::invalid_input, "the modules are for kernel " + release + ", not for " + options_.kernel);
+    }
     for (const std::string& line : packed.warnings) warn(line);
     return build(packed.request, key ? &*key : nullptr);
   }
@@ -161,7 +165,36 @@ class ImageBuild {
     if (request.driver.empty()) return missing("which driver it is", "--driver=NAME");
     TRY(const UserlandTree made, prepare_userland(request));
     input_.tree = made.tree;
+    input_.machine = made.machine;
+    for (const LeftOut& left : made.left_out) {
+      warn("left out: " + std::to_string(left.paths.size()) + " (" + left.paths.front() +
+           (left.paths.size() > 1 ? ", ..." : "") + "): " + left.why);
+    }
+    TRY_VOID(keep_module_sources(made.module_sources));
     if (input_.manifest.version.empty()) input_.manifest.version = made.version;
+    return {};
+  }
+
+  // Of an archive they would go with the scratch folder.
+  Result<void> keep_module_sources(const std::vector<ModuleSource>& sources) const {
+    if (options_.module_sources.empty()) {
+      for (const ModuleSource& source : sources) {
+        warn("it also holds the sources of kernel modules, flavor " + source.flavor +
+             "; --module-sources=DIR keeps them");
+      }
+      return {};
+    }
+    if (sources.empty()) return make_error(Errc::not_found, options_.userland + " holds no sources of kernel modules");
+    std::error_code error;
+    fs::create_directories(options_.module_sources, error);
+    for (const ModuleSource& source : sources) {
+      const fs::path target = fs::path(options_.module_sources) / source.flavor;
+      if (!error && fs::exists(fs::symlink_status(target, error))) {
+        return make_error(Errc::conflict, target.string() + " is there already; nothing is written over it");
+      }
+      if (!error) fs::copy(source.folder, target, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
+    }
+    if (error) return os_failure(error.value(), "cannot copy sources to " + options_.module_sources);
     return {};
   }
 
@@ -183,7 +216,7 @@ class ImageBuild {
 
   Result<int> build(BuildRequest& request, const SigningKey* key) {
     request.key = key;
-    request.zstd_level = options_.level;
+    request.zstd_level = options_.level.value_or(request.zstd_level);
     request.type = options_.type;
     request.cancel_fd = cancel_fd_;
     request.progress = [&](const BuildProgress& at) { progress_.show(at.stage, at.done, at.total); };

@@ -40,13 +40,14 @@ constexpr const char* kHelp =
     "                           version, made and published apart\n"
     "\n"
     "How it is made:\n"
-    "      --kernel=RELEASE     --dkms: kernel to build for\n"
+    "      --kernel=RELEASE     kernel that --dkms builds for; --modules must be for it\n"
     "      --builder=DIR|host   --dkms: root file system with that kernel's compiler and headers,\n"
     "                           entered as a container without network; host: no container\n"
     "      --userland-class=CLASS   compute (default), graphics or all of a *.run archive\n"
     "      --compat32           --userland: 32-bit libraries too\n"
+    "      --module-sources=DIR     keep the kernel module sources of an archive, in DIR/FLAVOR\n"
     "      --fs=squashfs|erofs  file system (default: squashfs, zstd)\n"
-    "      --level=N            zstd level, 1 to 22 (default 15)\n"
+    "      --level=N            zstd level of a squashfs, 1 to 22 (default 15)\n"
     "\n"
     "Who signs it; without a key the image stays unsigned, for driverext image sign:\n"
     "      --key=FILE|URI       private key (PEM), or where OpenSSL finds it (pkcs11:...)\n"
@@ -80,6 +81,7 @@ enum : int {
   kBuilder,
   kClass,
   kCompat32,
+  kModuleSources,
   kType,
   kLevel,
 };
@@ -145,6 +147,8 @@ std::string take(ImageBuildOptions& options, int choice, const std::string& valu
       options.wanted = *wanted;
       return {};
     }
+    case kModuleSources:
+      return set(options.module_sources);
     case kCompat32:
       options.compat32 = Compat32::include;
       return {};
@@ -174,9 +178,11 @@ Kind kind_of_inputs(const ImageBuildOptions& options) {
 std::string check(const ImageBuildOptions& options) {
   if (options.key.key.empty() != options.key.certificate.empty()) return "--key and --certificate go together";
   if (!options.file_system.empty()) {
-    const bool alone = options.modules.empty() && options.dkms.empty() && options.userland.empty() &&
-                       options.tree.empty() && options.definition.empty() && options.manifest.empty() && !options.kind;
-    return alone ? "" : "--filesystem is all of the image: no other input goes with it";
+    ImageBuildOptions alone;
+    alone.file_system = options.file_system;
+    alone.key = options.key;
+    alone.output = options.output;
+    return alone == options ? "" : "--filesystem is all of the image: only --key and --certificate go with it";
   }
   const bool nothing =
       options.modules.empty() && options.dkms.empty() && options.userland.empty() && options.tree.empty();
@@ -198,6 +204,14 @@ std::string check(const ImageBuildOptions& options) {
   if (!options.dkms.empty() && options.builder.empty()) {
     return "--dkms needs --builder=DIR, a root file system with the kernel's compiler and headers (or host)";
   }
+  if (options.dkms.empty() && !options.builder.empty()) return "--builder goes with --dkms";
+  if (!has_modules && !options.kernel.empty()) return "--kernel goes with --dkms or --modules";
+  const bool of_userland = !options.module_sources.empty() || options.compat32 == Compat32::include ||
+                           options.wanted != UserlandClass::compute;
+  if (options.userland.empty() && of_userland) {
+    return "--userland-class, --compat32 and --module-sources go with --userland";
+  }
+  if (options.type == FileSystem::erofs && options.level) return "--level is of squashfs; erofs has none";
   if (options.belongs_to_userland && kind != Kind::modules) return "--with-userland is for --kind=modules";
   return {};
 }
@@ -223,6 +237,7 @@ std::variant<ImageBuildOptions, int> parse_image_build(int argc, char** argv) {
       option{"kernel", required_argument, nullptr, kKernel},
       option{"builder", required_argument, nullptr, kBuilder},
       option{"userland-class", required_argument, nullptr, kClass},
+      option{"module-sources", required_argument, nullptr, kModuleSources},
       option{"compat32", no_argument, nullptr, kCompat32},
       option{"fs", required_argument, nullptr, kType},
       option{"level", required_argument, nullptr, kLevel},

@@ -30,13 +30,16 @@ struct ImageBuildOptions {
   std::string kernel;
   std::string builder;
   UserlandClass wanted = UserlandClass::compute;
+  std::string module_sources;
   Compat32 compat32 = Compat32::leave_out;
 
   // The image.
   FileSystem type = FileSystem::squashfs;
-  int level = 15;
+  std::optional<int> level;
   KeyOptions key;
   std::string output;
+
+  bool operator==(const ImageBuildOptions&) const = default;
 };
 
 /// Nothing on the command line is looked at twice: what it returns is consistent. An exit code if the command line ends

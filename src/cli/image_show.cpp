@@ -94,12 +94,18 @@ void print_line(const char* label, const std::string& value) {
 }
 
 void print_manifest(const Manifest& manifest) {
-  print_line("Driver", manifest.driver + " " + manifest.version + " (" + std::string(kind_name(manifest.kind)) + ")");
+  const std::string flavor = manifest.flavor.empty() ? "" : ", " + manifest.flavor;
+  print_line("Driver",
+             manifest.driver + " " + manifest.version + " (" + std::string(kind_name(manifest.kind)) + flavor + ")");
+  print_line("Userland", manifest.userland.empty() ? "" : manifest.userland + ", in an image of its own");
   print_line("Kernel", manifest.kernel_release);
   for (const std::string& kernel : manifest.kernels) print_line("Builds for", kernel);
   print_line("Vermagic", manifest.vermagic);
   print_line("OS", manifest.os_id + " " + manifest.os_version_id + ", " + manifest.architecture);
   print_line("License", manifest.license);
+  print_line("Created", utc_text(static_cast<int64_t>(manifest.created)));
+  print_line("Toolchain", manifest.toolchain);
+  print_line("Source", manifest.source_sha256.empty() ? "" : "SHA-256 " + manifest.source_sha256);
 }
 
 void print_modules(const Manifest& manifest) {

@@ -24,6 +24,7 @@ struct KeyOptions {
 
   /// Whether it was one of the options above.
   bool take(int choice, const char* value);
+  bool operator==(const KeyOptions&) const = default;
   [[nodiscard]] bool are_complete() const { return !key.empty() && !certificate.empty(); }
 };
 

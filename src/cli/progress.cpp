@@ -1,7 +1,9 @@
 #include "cli/progress.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/text.hpp"
@@ -14,6 +16,11 @@ namespace {
 constexpr uint64_t kBetweenUsec = 100'000;
 // A rate over less time than this is noise.
 constexpr uint64_t kSteadyUsec = 300'000;
+
+size_t columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+}
 
 }  // namespace
 
@@ -41,6 +48,11 @@ void TerminalProgress::show(std::string_view stage, uint64_t done, uint64_t tota
   if (total != 0) line += ": " + std::to_string(done * 100 / total) + " %";
   const uint64_t took = now - stage_began_usec_;
   if (done != 0 && took >= kSteadyUsec) line += ", " + human_size(done * 1'000'000 / took) + "/s";
+  // A stage can hold what a compiler or an archive says. Cut, because only one row can be written over again.
+  line = printable(line);
+  size_t end = std::min(line.size(), columns() - 1);
+  while (end < line.size() && end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0U) == 0x80U) --end;
+  line.resize(end);
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
 }
 

@@ -175,7 +175,7 @@ Result<PlainModule> load(const OpenFile& file, const std::string& path) {
   OwnedBytes bytes{std::make_unique_for_overwrite<std::byte[]>(file.size), file.size};
   TRY_VOID(read_exactly(file.fd.get(), {bytes.data.get(), bytes.size}, 0, path));
   if (file.compression == Compression::none) return PlainModule{std::move(bytes), file.compression};
-  TRY(OwnedBytes plain, decompress(bytes.span(), file.compression, kMaxModuleFile).with_context(path));
+  TRY(OwnedBytes plain, decompress(bytes.span(), file.compression, kMaxDecompressed).with_context(path));
   return PlainModule{std::move(plain), file.compression};
 }
 

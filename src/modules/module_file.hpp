@@ -20,6 +20,8 @@ namespace driverext {
 
 /// No module, decompressed or not, is larger.
 constexpr size_t kMaxModuleFile = size_t{1} << 30;
+/// The largest that a compressed one may become: five times the largest known, with all its debugging information.
+constexpr size_t kMaxDecompressed = size_t{256} << 20;
 
 struct ModuleParameter {
   std::string name;

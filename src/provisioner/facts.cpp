@@ -30,6 +30,12 @@ Result<Facts> read_facts(const Dir& root) {
   TRY(const std::string machine, machine_of(root));
   const Architecture* architecture = architecture_of_machine(machine);
   facts.architecture = architecture != nullptr ? architecture->name : machine;
+  TRY(auto os_release, root.read_if_there("etc/os-release", kMaxFact));
+  if (!os_release) {
+    TRY(os_release, root.read_if_there("usr/lib/os-release", kMaxFact));
+  }
+  facts.os_id = env_value(os_release.value_or(""), "ID");
+  facts.os_version_id = env_value(os_release.value_or(""), "VERSION_ID");
   TRY(const auto boot_id, root.read_if_there("proc/sys/kernel/random/boot_id", kMaxFact));
   facts.boot_id = trim(boot_id.value_or(""));
   return facts;

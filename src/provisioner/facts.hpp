@@ -11,7 +11,9 @@ namespace driverext {
 struct Facts {
   std::string kernel_release;
   std::string architecture;  ///< as systemd spells it
-  std::string boot_id;       ///< another one each time the kernel starts
+  std::string os_id;         ///< ID= of os-release; empty if there is none
+  std::string os_version_id;
+  std::string boot_id;  ///< another one each time the kernel starts
 };
 
 /// From the root's proc/sys/kernel.

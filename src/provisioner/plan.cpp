@@ -6,8 +6,8 @@ namespace driverext {
 namespace {
 
 // Modules whose userland is not here are half a driver.
-bool is_half(const Inventory& inventory, const Manifest& manifest) {
-  return !manifest.userland.empty() && !find_userland(inventory, manifest);
+bool is_half(const PlanInput& input, const Manifest& manifest) {
+  return !manifest.userland.empty() && !find_userland(input.facts, input.inventory, manifest);
 }
 
 // What was put aside after it failed; nothing if it never did.
@@ -59,7 +59,7 @@ Error nothing_fits(const PlanInput& input) {
     const FailedImage* failed = failure_of(state, known);
     if (fits(facts, config, manifest)) {
       if (failed != nullptr) return put_aside(manifest, *failed);
-      if (is_half(inventory, manifest)) half = userland_missing(manifest);
+      if (is_half(input, manifest)) half = userland_missing(manifest);
     }
     held.push_back(manifest.driver + " " + manifest.version + " for " + manifest.kernel_release + " (" +
                    manifest.architecture + ")");
@@ -208,13 +208,20 @@ bool fits(const Facts& facts, const Config& config, const Manifest& manifest) {
          manifest.kernel_release == facts.kernel_release && manifest.architecture == facts.architecture;
 }
 
-std::optional<size_t> find_userland(const Inventory& inventory, const Manifest& modules) {
+std::optional<size_t> find_userland(const Facts& facts, const Inventory& inventory, const Manifest& modules) {
+  const auto is_for_this_os = [&](const KnownImage& known) {
+    const Manifest& manifest = known.image.manifest();
+    return manifest.os_id == kAnyOs || (manifest.os_id == facts.os_id && manifest.os_version_id == facts.os_version_id);
+  };
+  const auto comes_before = [&](const KnownImage& a, const KnownImage& b) {
+    return is_for_this_os(a) != is_for_this_os(b) ? is_for_this_os(a) : better(a, b);
+  };
   std::optional<size_t> found;
   for (size_t i = 0; i < inventory.images.size(); ++i) {
     const Manifest& manifest = inventory.images[i].image.manifest();
     const bool belongs = manifest.kind == Kind::userland && manifest.driver == modules.driver &&
                          manifest.version == modules.userland && manifest.architecture == modules.architecture;
-    if (belongs && (!found || better(inventory.images[i], inventory.images[*found]))) found = i;
+    if (belongs && (!found || comes_before(inventory.images[i], inventory.images[*found]))) found = i;
   }
   return found;
 }
@@ -237,7 +244,7 @@ Plan make_plan(const PlanInput& input) {
   };
   for (size_t i = 0; i < images.size(); ++i) {
     const Manifest& manifest = images[i].image.manifest();
-    if (!fits(input.facts, input.config, manifest) || is_half(input.inventory, manifest)) continue;
+    if (!fits(input.facts, input.config, manifest) || is_half(input, manifest)) continue;
     if (input.tried.contains(images[i].image.root_hash_hex())) continue;
     const FailedImage* failed = failure_of(input.state, images[i]);
     if (failed != nullptr && failed->interruptions >= kMaxInterruptions) continue;
@@ -245,7 +252,7 @@ Plan make_plan(const PlanInput& input) {
   }
   if (plan.image) {
     const Manifest& manifest = images[*plan.image].image.manifest();
-    plan.userland = manifest.has_userland() ? plan.image : find_userland(input.inventory, manifest);
+    plan.userland = manifest.has_userland() ? plan.image : find_userland(input.facts, input.inventory, manifest);
     add_steps(input, plan);
     plan.acquire = !input.config.channel_url.empty() && failure_of(input.state, images[*plan.image]) != nullptr;
   } else {

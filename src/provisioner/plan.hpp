@@ -55,9 +55,9 @@ struct PlanInput {
 /// A loadable image of this driver for this kernel and architecture.
 bool fits(const Facts& facts, const Config& config, const Manifest& manifest);
 
-/// The userland that belongs to a modules image: same driver, the version that it names. The newest; nothing if there
-/// is none here.
-std::optional<size_t> find_userland(const Inventory& inventory, const Manifest& modules);
+/// The userland that belongs to a modules image: same driver, the version that it names. One for this OS or for any
+/// before one for another, then the newest; nothing if there is none here.
+std::optional<size_t> find_userland(const Facts& facts, const Inventory& inventory, const Manifest& modules);
 
 /// Newest `created` first among the loadable images for this driver, kernel and architecture; the root hash settles a
 /// tie. One that was put aside comes after all others, and not at all if it took the node down too often. If none fits,

@@ -129,7 +129,7 @@ void tell_what_is_held(const Survey& found, const State& state, Status& status) 
   for (const KnownImage& known : found.inventory.images) {
     const Manifest& manifest = known.image.manifest();
     if (manifest.driver != found.config.driver || !manifest.is_loadable()) continue;
-    if (!manifest.userland.empty() && !find_userland(found.inventory, manifest)) continue;
+    if (!manifest.userland.empty() && !find_userland(found.facts, found.inventory, manifest)) continue;
     const auto failed = state.failed.find(known.image.root_hash_hex());
     if (failed == state.failed.end()) {
       kernels.insert(manifest.kernel_release);

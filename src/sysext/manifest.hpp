@@ -91,6 +91,8 @@ struct ManifestInput {
   std::string os_id;
   std::string os_version_id;
   std::string license;
+
+  bool operator==(const ManifestInput&) const = default;
 };
 Result<ManifestInput> parse_manifest_input(std::string_view text);
 

@@ -113,7 +113,7 @@ Manifest gpu_manifest(const GpuImageOptions& options) {
   if (options.kind == Kind::modules) manifest.userland = options.version;
   manifest.architecture = "x86-64";
   manifest.os_id = "debian";
-  manifest.os_version_id = "12";
+  manifest.os_version_id = options.os_version_id;
   manifest.license = "Proprietary";
   manifest.created = options.created;
   if (options.kind == Kind::userland) return manifest;
@@ -190,7 +190,8 @@ void FakeGpuHost::know(const GpuImageOptions& options) {
 }
 
 void FakeGpuHost::drop_image(const GpuImageOptions& options) {
-  drop("testgpu-" + options.version + "-" + std::string(kind_name(options.kind)) + ".raw", gpu_bytes(options));
+  drop("testgpu-" + options.version + "-" + std::string(kind_name(options.kind)) + options.os_version_id + ".raw",
+       gpu_bytes(options));
   know(options);
 }
 

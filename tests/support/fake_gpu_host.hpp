@@ -23,6 +23,7 @@ struct GpuImageOptions {
   std::string kernel_release = kSampleKernel;
   std::map<std::string, std::string> more_files = {};  ///< with a version of their own
   Kind kind = Kind::complete;                          ///< or one of its halves: modules, userland
+  std::string os_version_id = "12";
 };
 
 Manifest gpu_manifest(const GpuImageOptions& options);

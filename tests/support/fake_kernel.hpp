@@ -80,6 +80,10 @@ class FakeKernel final : public Kernel {
   /// Files by name, and symbolic links: what each says.
   void add_image(const std::string& root_hash, std::map<std::string, std::string> files,
                  std::map<std::string, std::string> links = {});
+  /// One more file in an image that is known.
+  void add_file(const std::string& root_hash, const std::string& name, std::string text) {
+    images_.at(root_hash).files[name] = std::move(text);
+  }
   void add_module_file(FakeModuleFile file);
   void add_device(FakeDevice device) { devices_.push_back(std::move(device)); }
   /// From the first one on, there is a proc/devices.

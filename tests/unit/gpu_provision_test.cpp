@@ -314,6 +314,29 @@ TEST_F(GpuHalves, UserlandAloneIsNoImageForThisKernel) {
   EXPECT_EQ(reason(host_.provision()), "no-image");
 }
 
+TEST_F(GpuProvision, ImageThatBringsTrustAnchorsIsNotMerged) {
+  FakeGpuHost host;
+  const std::string anchor = "usr/lib/driverext/trust/of-the-image.crt";
+  host.configure("[host]\nmerge = true\n");
+  host.drop_image();
+  host.kernel.add_file(test::gpu_root_hash({}), anchor, "a certificate");
+  const auto files = host.files();
+  const Status status = host.provision();
+  EXPECT_EQ(reason(status), "merge-failed");
+  EXPECT_NE(status.message.find("usr/lib/driverext/trust"), std::string::npos) << status.message;
+  EXPECT_EQ(host.files(), files);
+}
+
+TEST_F(GpuHalves, UserlandForThisOsComesBeforeANewerOneForAnother) {
+  host_.write("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+  host_.drop_halves();
+  const test::GpuImageOptions other{.created = 1'750'000'000, .kind = Kind::userland, .os_version_id = "13"};
+  host_.drop_image(other);
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  EXPECT_EQ(status.userland->root_hash, test::gpu_root_hash({.kind = Kind::userland}));
+}
+
 // systemd-sysext ends well also when it has merged nothing.
 TEST_F(GpuProvision, MergeIsBelievedByItsResultNotByItsExitCode) {
   host_.configure("[host]\nmerge = true\n");

@@ -52,7 +52,7 @@ struct Situation {
     return made.image ? inventory.images[*made.image].image.manifest().version : verdict(*made.problem);
   }
 
-  Facts facts = {test::kSampleKernel, "x86-64", "boot"};
+  Facts facts = {test::kSampleKernel, "x86-64", "debian", "12", "boot"};
   Config config;
   Definition definition;
   Inventory inventory;

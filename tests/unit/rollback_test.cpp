@@ -204,7 +204,7 @@ TEST_F(Rollback, CorruptDataNeverFallsThroughToAnOlderImage) {
 TEST_F(Rollback, CorruptHashTreeNeverFallsThroughToAnOlderImage) {
   const std::string& bytes = test::gpu_bytes(kNew);
   const uint64_t tree = test::partitions_of(bytes)[1].offset + 4096;
-  host_.drop("testgpu-2.0-complete.raw", test::flipped(bytes, tree));
+  host_.drop("testgpu-2.0-complete12.raw", test::flipped(bytes, tree));
   expect_not_rolled_back("hash-tree-corrupt");
 }
 

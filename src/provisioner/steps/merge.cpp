@@ -28,6 +28,7 @@ class MergeStep final : public Step {
   }
 
   Result<void> apply() override {
+    TRY_VOID(refuse_own_settings());
     changed_ = true;
     TRY_VOID(context_.root.make_link(target_, link_));
     TRY(const std::string words, refresh());
@@ -51,6 +52,18 @@ class MergeStep final : public Step {
   }
 
  private:
+  // image build refuses these too; another tool may have made the image. On the host's /usr they would say whom to
+  // trust, or hide what the OS says of it. A whiteout shows as a file of that name.
+  Result<void> refuse_own_settings() {
+    for (const char* name : {"usr/lib/driverext/trust", "usr/lib/driverext/driverext.toml.d"}) {
+      TRY(const auto there, context_.root.status(mount_name(*context_.userland) + "/" + name));
+      if (!there) continue;
+      return make_error(Errc::incompatible, Reason::merge_failed,
+                        "the image brings " + std::string(name) + ", which is the host's to say; it is not merged");
+    }
+    return {};
+  }
+
   Result<std::string> refresh() {
     Result<std::string> refreshed =
         context_.programs.run({.argv = {"systemd-sysext", "refresh"}, .timeout_sec = kTimeoutSec});

@@ -19,7 +19,8 @@ class VerifyStep final : public Step {
   }
   Result<void> apply() override {
     const VerifiedImage& image = *context_.image;
-    return image.precheck() == Precheck::full ? image.check_all_data() : image.check_tree();
+    if (image.precheck() == Precheck::full) return image.check_all_data({.cancel_fd = context_.cancel_fd});
+    return image.check_tree();
   }
   Result<void> undo() override { return {}; }
   [[nodiscard]] bool stays_after_failure() const override { return true; }  // it only reads
