@@ -1,19 +1,25 @@
 #include "kbuild/compile.hpp"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
 
 #include "kbuild/builder.hpp"
 #include "kbuild/source_tree.hpp"
+#include "modules/module_file.hpp"
+#include "sys/dir.hpp"
 
 namespace driverext {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kSource = "/source";  // below `work`: what the container sees
+
 Result<void> prepare(const CompileRequest& request) {
-  TRY_VOID(copy_source(request.source, request.work + "/source"));
+  TRY_VOID(copy_source(request.source, request.work + kSource, request.cancel_fd));
   std::error_code error;
   if (!fs::create_directory(request.work + kCompiledModules, error)) {
     return os_failure(error ? error.value() : EEXIST, "cannot make a directory in " + request.work);
@@ -21,14 +27,15 @@ Result<void> prepare(const CompileRequest& request) {
   return {};
 }
 
-// Wherever in the tree Kbuild left them.
-Result<void> collect(const CompileRequest& request) {
-  TRY(const std::vector<std::string> modules, modules_in(request.work + "/source"));
-  const fs::path target = request.work + kCompiledModules;
-  for (const fs::path module : modules) {
-    std::error_code error;
-    fs::rename(module, target / module.filename(), error);
-    if (error) return os_failure(error.value(), "cannot collect " + module.string());
+// Wherever in the tree Kbuild left them. `tree` was opened before anything ran there. Copied, since what else is true
+// of the files (owner, mode, other names) was the container's choice.
+Result<void> collect(const CompileRequest& request, const Dir& tree) {
+  TRY(const std::vector<std::string> modules, modules_in(request.work + kSource));
+  TRY(const Dir target, Dir::open_root(request.work + kCompiledModules));
+  for (const std::string& module : modules) {
+    TRY(const UniqueFd fd, tree.open_no_follow(module, O_RDONLY | O_NONBLOCK));
+    TRY(const std::string bytes, read_fd(fd.get(), kMaxModuleFile, module));
+    TRY_VOID(target.write_atomic(fs::path(module).filename().string(), bytes, 0644));
   }
   if (!modules.empty()) return {};
   return make_error(Errc::invalid_input, Reason::build_failed, "the build ended well, but made no kernel module");
@@ -48,12 +55,13 @@ Result<void> compile_modules(Programs& programs, const CompileRequest& request) 
               std::to_string(parallel_jobs()),
               request.kernel_release,
               kBuildPlace};
-  run.shared = request.work + "/source";
+  run.shared = request.work + kSource;
   run.log = request.work + kCompileLog;
   run.cancel_fd = request.cancel_fd;
   run.progress = request.progress;
+  TRY(const Dir tree, Dir::open_root(run.shared));
   TRY_VOID(Builder::container(request.builder).run(programs, run));
-  return collect(request);
+  return collect(request, tree);
 }
 
 }  // namespace driverext

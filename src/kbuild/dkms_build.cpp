@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 
 #include "base/text.hpp"
 #include "kbuild/dkms_conf.hpp"
@@ -23,11 +24,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxConfig = size_t{4} << 20;
-constexpr size_t kMaxModule = size_t{1} << 30;
 // Below `work`: what the builder sees, and in it the tree until its name is known. A package's name has no dot in
 // front.
 constexpr const char* kShared = "/shared";
 constexpr const char* kTree = ".tree";
+// Below `work`, too: what a shell that is asked what dkms.conf says sees instead. It owns what is there, and may leave
+// links for the host to walk into: nothing of it but the reply is looked at.
+constexpr const char* kAsked = "/asked";
 constexpr const char* kReply = ".values";
 constexpr const char* kSourceTree = ".source";
 constexpr const char* kCompressions[] = {"", ".xz", ".zst", ".gz"};
@@ -84,13 +87,18 @@ class DkmsBuild {
     variables_ = {request_.kernel_release, "/lib/modules/" + request_.kernel_release + "/build", names.machine, place,
                   place + "/" + kSourceTree};
     request_.progress("reading the source");
-    TRY(const std::string source, find_dkms_source(programs_, request_.source, request_.work + "/package"));
-    TRY(identity_, identify_source(source));
+    TRY(const std::string source,
+        find_dkms_source(programs_, request_.source, request_.work + "/package", request_.cancel_fd));
+    TRY(identity_, identify_source(source, request_.cancel_fd));
+    return copy_below(shared_, source);
+  }
+
+  [[nodiscard]] Result<void> copy_below(const std::string& folder, const std::string& source) const {
     std::error_code error;
-    if (!fs::create_directory(shared_, error)) {
-      return os_failure(error ? error.value() : EEXIST, "cannot make " + shared_);
+    if (!fs::create_directory(folder, error)) {
+      return os_failure(error ? error.value() : EEXIST, "cannot make " + folder);
     }
-    return copy_source(source, shared_ + "/" + kTree);
+    return copy_source(source, folder + "/" + kTree, request_.cancel_fd);
   }
 
   Result<void> read_conf() {
@@ -111,10 +119,14 @@ class DkmsBuild {
 
   Result<void> evaluate_conf(const NeedsShell& shell) {
     request_.progress("asking a shell in the builder what dkms.conf says (" + why(shell) + ")");
-    const DkmsShellRequest request{shared_, kTree, kReply, variables_, request_.cancel_fd};
+    const std::string asked = request_.work + kAsked;
+    TRY_VOID(copy_below(asked, shared_ + "/" + kTree));
+    const DkmsShellRequest request{asked, kTree, kReply, variables_, request_.cancel_fd};
     TRY(const ShellArrays values, evaluate_dkms_conf(programs_, builder_, request));
     TRY(conf_, dkms_conf_of(values));
-    return {};
+    std::error_code error;
+    fs::remove_all(asked, error);  // follows no links
+    return error ? os_failure(error.value(), "cannot remove " + asked) : Result<void>();
   }
 
   // The kernel's configuration as dkms finds it.
@@ -143,14 +155,13 @@ class DkmsBuild {
     return {};
   }
 
-  // To where dkms would have the tree.
+  // To where dkms would have the tree. Nothing has run in `shared_` yet, and afterwards the host uses no path in it.
   Result<void> place() {
     const fs::path home = fs::path(shared_) / conf_.package_name / conf_.package_version;
     const fs::path source = fs::path(shared_) / kSourceTree;
     std::error_code error;
     fs::create_directories(home, error);
-    tree_ = (home / "build").string();
-    if (!error) fs::rename(fs::path(shared_) / kTree, tree_, error);
+    if (!error) fs::rename(fs::path(shared_) / kTree, home / "build", error);
     if (!error) fs::create_symlink("build", home / "source", error);
     if (!error) fs::create_directory(source, error);
     const std::string name = conf_.package_name + "-" + conf_.package_version;
@@ -158,6 +169,7 @@ class DkmsBuild {
       fs::create_symlink("../" + conf_.package_name + "/" + conf_.package_version + "/build", source / name, error);
     if (!error) fs::create_directory(request_.work + "/modules", error);
     if (error) return os_failure(error.value(), "cannot lay out " + shared_);
+    TRY(tree_, Dir::open_root(home / "build"));
     return {};
   }
 
@@ -233,18 +245,17 @@ class DkmsBuild {
     built.package_name = conf_.package_name;
     built.package_version = conf_.package_version;
     built.source_digest = identity_.digest;
-    TRY(const Dir tree, Dir::open_root(tree_));
     TRY(const Dir target, Dir::open_root(built.modules));
     std::string missing;
     for (const DkmsModule& module : conf_.modules) {
       const std::string path = module.built_location + module.built_name;
-      TRY(const std::optional<std::string> suffix, built_suffix(tree, path));
+      TRY(const std::optional<std::string> suffix, built_suffix(*tree_, path));
       if (!suffix) {
         missing += (missing.empty() ? "" : ", ") + path + ".ko";
         continue;
       }
-      TRY(const UniqueFd fd, tree.open_no_follow(path + *suffix, O_RDONLY | O_NONBLOCK));
-      TRY(const std::string bytes, read_fd(fd.get(), kMaxModule, path));
+      TRY(const UniqueFd fd, tree_->open_no_follow(path + *suffix, O_RDONLY | O_NONBLOCK));
+      TRY(const std::string bytes, read_fd(fd.get(), kMaxModuleFile, path));
       built.files.push_back(module.name + *suffix);
       TRY_VOID(target.write_atomic(built.files.back(), bytes, 0644));
       TRY_VOID(check_module(built, built.files.back()));
@@ -280,7 +291,7 @@ class DkmsBuild {
   DkmsConf conf_;
   std::string make_line_;
   std::vector<std::string> patches_;
-  std::string tree_;
+  std::optional<Dir> tree_;  ///< opened before anything ran: who runs there may put links in its path's place
 };
 
 }  // namespace

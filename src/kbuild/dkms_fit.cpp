@@ -1,17 +1,13 @@
 #include "kbuild/dkms_fit.hpp"
 
-#include <regex.h>
-
 #include <algorithm>
 #include <map>
 
 #include "base/text.hpp"
-#include "sys/undo.hpp"
+#include "kbuild/pattern.hpp"
 
 namespace driverext {
 namespace {
-
-constexpr size_t kMaxPattern = 512;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -47,21 +43,6 @@ std::map<std::string, std::string, std::less<>> config_values(std::string_view c
 }
 
 }  // namespace
-
-Result<bool> matches_pattern(const std::string& pattern, const std::string& text) {
-  const auto broken = [&](const std::string& why) {
-    return make_error(Errc::invalid_input, "the pattern \"" + pattern.substr(0, kMaxPattern) + "\" " + why);
-  };
-  if (pattern.size() > kMaxPattern) return broken("is too long");
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const bool escaped = i > 0 && pattern[i - 1] == '\\';
-    if (pattern[i] == '{' || (escaped && is_digit(pattern[i]))) return broken("has counts or back references");
-  }
-  regex_t compiled{};
-  if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0) return broken("is no regular expression");
-  const Undo free_it([&] { ::regfree(&compiled); });
-  return ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
-}
 
 int compare_releases(const std::string& a, const std::string& b) {
   const int order = padded(a).compare(padded(b));

@@ -10,10 +10,6 @@
 
 namespace driverext {
 
-/// Whether a POSIX extended regular expression, as bash's =~ takes it, matches somewhere in the text. Errors:
-/// Errc::invalid_input if it is none; counted repetition and back references are refused, which take for ever.
-Result<bool> matches_pattern(const std::string& pattern, const std::string& text);
-
 /// As dkms compares releases: runs of digits by their value, all else by its bytes. -1, 0 or 1.
 int compare_releases(const std::string& a, const std::string& b);
 

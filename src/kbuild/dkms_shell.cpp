@@ -64,12 +64,11 @@ Result<ShellArrays> evaluate_dkms_conf(Programs& programs, const Builder& builde
   run.shared = request.shared;
   run.timeout_sec = kTimeoutSec;
   run.cancel_fd = request.cancel_fd;
-  TRY_VOID(builder.run(programs, run).with_context("dkms.conf in a shell of " + builder.name()));
   TRY(const Dir shared, Dir::open_root(request.shared));
+  TRY_VOID(builder.run(programs, run).with_context("dkms.conf in a shell of " + builder.name()));
   const Result<UniqueFd> fd = shared.open_no_follow(request.reply, O_RDONLY | O_NONBLOCK);
   if (!fd) return no_answer("it ended without an answer");
   TRY(const std::string reply, read_fd(fd->get(), 2 * kMaxShellTotal, "the shell's answer"));
-  TRY_VOID(shared.remove_file(request.reply));
   return parse_shell_reply(reply);
 }
 

@@ -11,7 +11,7 @@
 namespace driverext {
 
 struct DkmsShellRequest {
-  std::string shared;  ///< absolute path of the folder that the builder sees
+  std::string shared;  ///< absolute path of the folder that the builder sees; afterwards nothing there is to be trusted
   std::string tree;    ///< name below `shared`: the source, with its dkms.conf
   std::string reply;   ///< name below `shared` of a file that is made
   DkmsVariables variables;

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "crypto/digest.hpp"
 #include "sys/fd.hpp"
+#include "sys/process.hpp"
 
 namespace driverext {
 namespace {
@@ -21,17 +22,24 @@ namespace fs = std::filesystem;
 constexpr unsigned kUnpackTimeoutSec = 600;
 // The kernel's own source has some 90,000 files.
 constexpr size_t kMaxFiles = 200'000;
+constexpr uintmax_t kMaxUnpacked = uintmax_t{4} << 30;
 
 struct Entry {
   std::string path;  ///< relative
   fs::file_type type;
 };
 
+Result<void> go_on(int cancel_fd) {
+  if (is_readable(cancel_fd)) return make_error(Errc::transient, "interrupted while reading the source");
+  return {};
+}
+
 // Everything below a folder, sorted by the bytes of its path; nothing in it but files, folders and links.
-Result<std::vector<Entry>> entries_of(const std::string& tree) {
+Result<std::vector<Entry>> entries_of(const std::string& tree, int cancel_fd = -1) {
   std::vector<Entry> entries;
   std::error_code error;
   for (fs::recursive_directory_iterator it(tree, error), end; !error && it != end; it.increment(error)) {
+    TRY_VOID(go_on(cancel_fd));
     const fs::file_type type = it->symlink_status(error).type();
     if (error) break;
     const std::string path = it->path().lexically_relative(tree).string();
@@ -48,12 +56,13 @@ Result<std::vector<Entry>> entries_of(const std::string& tree) {
   return entries;
 }
 
-Result<Digest> digest_of_file(const std::string& path) {
+Result<Digest> digest_of_file(const std::string& path, int cancel_fd) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return os_failure(errno, "cannot open " + path);
   Sha256 sha;
   std::array<std::byte, 65536> buffer{};
   while (true) {
+    TRY_VOID(go_on(cancel_fd));
     const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return os_failure(errno, "cannot read " + path);
@@ -86,12 +95,42 @@ Result<void> copy_entry(const Entry& entry, const std::string& from, const std::
   return {};
 }
 
+// dpkg-deb itself has no bounds.
+Result<void> check_unpacked(const std::string& folder, int cancel_fd) {
+  TRY(const std::vector<Entry> entries, entries_of(folder, cancel_fd));
+  uintmax_t total = 0;
+  for (const Entry& entry : entries) {
+    if (entry.type != fs::file_type::regular) continue;
+    const std::string path = folder + "/" + entry.path;
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0) return os_failure(errno, "cannot look at " + path);
+    if ((info.st_mode & (S_ISUID | S_ISGID)) != 0) {
+      return make_error(Errc::invalid_input, entry.path + " in the package runs as another user (set-user-id)");
+    }
+    total += static_cast<uintmax_t>(info.st_size);
+  }
+  if (total <= kMaxUnpacked) return {};
+  return make_error(Errc::invalid_input, "the package holds " + human_size(total) + ", too much for a driver's source");
+}
+
+Result<void> unpack(Programs& programs, const std::string& package, const std::string& folder, int cancel_fd) {
+  Result<std::string> unpacked = programs.run(
+      {.argv = {"dpkg-deb", "--extract", package, folder}, .timeout_sec = kUnpackTimeoutSec, .cancel_fd = cancel_fd});
+  if (!unpacked && unpacked.error().os_error == ENOENT) {
+    return make_error(Errc::unsupported, "unpacking a Debian package needs dpkg-deb (package dpkg); or unpack " +
+                                             package + " elsewhere and name the folder");
+  }
+  if (!unpacked) return std::move(unpacked).with_context("unpacking " + package).error();
+  return check_unpacked(folder, cancel_fd);
+}
+
 }  // namespace
 
-Result<void> copy_source(const std::string& source, const std::string& target) {
-  TRY(const std::vector<Entry> entries, entries_of(source));
+Result<void> copy_source(const std::string& source, const std::string& target, int cancel_fd) {
+  TRY(const std::vector<Entry> entries, entries_of(source, cancel_fd));
   TRY_VOID(copy_entry({"", fs::file_type::directory}, source, target));
   for (const Entry& entry : entries) {
+    TRY_VOID(go_on(cancel_fd));
     if (entry.type != fs::file_type::directory && is_module_name(entry.path)) continue;
     TRY_VOID(copy_entry(entry, source + "/" + entry.path, target + "/" + entry.path));
   }
@@ -102,15 +141,15 @@ Result<std::vector<std::string>> modules_in(const std::string& tree) {
   std::vector<std::string> modules;
   TRY(const std::vector<Entry> entries, entries_of(tree));
   for (const Entry& entry : entries) {
-    if (entry.type == fs::file_type::regular && entry.path.ends_with(".ko")) modules.push_back(tree + "/" + entry.path);
+    if (entry.type == fs::file_type::regular && entry.path.ends_with(".ko")) modules.push_back(entry.path);
   }
   return modules;
 }
 
-Result<SourceIdentity> identify_source(const std::string& tree) {
+Result<SourceIdentity> identify_source(const std::string& tree, int cancel_fd) {
   SourceIdentity identity;
   Sha256 sha;
-  TRY(const std::vector<Entry> entries, entries_of(tree));
+  TRY(const std::vector<Entry> entries, entries_of(tree, cancel_fd));
   for (const Entry& entry : entries) {
     if (entry.type == fs::file_type::directory) continue;
     const std::string path = tree + "/" + entry.path;
@@ -124,7 +163,7 @@ Result<SourceIdentity> identify_source(const std::string& tree) {
       if (error) return os_failure(error.value(), "cannot read " + path);
       digest = sha256(as_bytes(link));
     } else {
-      TRY(digest, digest_of_file(path));
+      TRY(digest, digest_of_file(path, cancel_fd));
       struct stat info {};
       if (::lstat(path.c_str(), &info) != 0) return os_failure(errno, "cannot look at " + path);
       identity.newest = std::max(identity.newest, static_cast<uint64_t>(std::max<time_t>(info.st_mtim.tv_sec, 0)));
@@ -135,20 +174,21 @@ Result<SourceIdentity> identify_source(const std::string& tree) {
   return identity;
 }
 
-Result<std::string> find_dkms_source(Programs& programs, const std::string& source, const std::string& unpack_to) {
+Result<std::string> find_dkms_source(Programs& programs, const std::string& source, const std::string& unpack_to,
+                                     int cancel_fd) {
   std::string top = source;
   std::error_code error;
   if (fs::is_regular_file(source, error)) {
-    Result<std::string> unpacked =
-        programs.run({.argv = {"dpkg-deb", "--extract", source, unpack_to}, .timeout_sec = kUnpackTimeoutSec});
-    if (!unpacked && unpacked.error().os_error == ENOENT) {
-      return make_error(Errc::unsupported, "unpacking a Debian package needs dpkg-deb (package dpkg); or unpack " +
-                                               source + " elsewhere and name the folder");
-    }
-    if (!unpacked) return std::move(unpacked).with_context("unpacking " + source).error();
+    TRY_VOID(unpack(programs, source, unpack_to, cancel_fd));
     top = unpack_to;
   }
   if (fs::is_regular_file(top + "/dkms.conf", error)) return top;
+  for (const char* folder : {"/usr", "/usr/src"}) {
+    if (fs::is_symlink(fs::symlink_status(top + folder, error))) {
+      return make_error(Errc::invalid_input,
+                        folder + std::string(" in ") + source + " is a link, which is not followed");
+    }
+  }
   std::vector<std::string> found;
   fs::directory_iterator packages(top + "/usr/src", error);
   for (; !error && packages != fs::directory_iterator(); packages.increment(error)) {

@@ -3,6 +3,7 @@
 
 #include "kbuild/dkms_fit.hpp"
 #include "kbuild/dkms_shell.hpp"
+#include "kbuild/pattern.hpp"
 #include "target.hpp"
 
 namespace driverext::fuzz {
@@ -27,6 +28,7 @@ void check(const DkmsConf& conf) {
 }
 
 void run(std::string_view input) {
+  (void)matches_pattern(std::string(input), "6.1.0-9-amd64");
   const auto reading = read_dkms_conf(input, {"6.1.0-9-amd64", "/lib/modules/6.1/build", "x86_64", "/dkms", "/src"});
   if (reading && reading->needs_shell) require(reading->needs_shell->line >= 1 && !reading->needs_shell->why.empty());
   if (reading && !reading->needs_shell) check(reading->conf);
@@ -44,7 +46,8 @@ void run(std::string_view input) {
 std::vector<std::string> seeds() {
   using namespace std::string_literals;
   return {"PACKAGE_NAME\0"s + "0\0cam\0"s + "PACKAGE_VERSION\0"s + "0\0"s + "1\0"s + "BUILT_MODULE_NAME\0"s +
-          "3\0x\0end\0"s};
+              "3\0x\0end\0"s,
+          "^(5\\.[0-9]+|[[:digit:]]*)?.$"};
 }
 
 }  // namespace

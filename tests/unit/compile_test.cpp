@@ -145,5 +145,17 @@ TEST_F(Compile, LinkToAModuleIsNoModule) {
   EXPECT_EQ(verdict(compile_modules(programs_, request_)), "invalid_input/build-failed");
 }
 
+// What else is true of the file was the container's choice.
+TEST_F(Compile, ModulesAreFilesOfOurOwn) {
+  programs_.answer = [this](const ProgramRequest&) {
+    test::write_file(scratch_ / "work/source/deep/a.ko", "a module", 04755);
+    must(scratch_.dir().make_link("/etc", "work/source/elsewhere"));
+    return Result<std::string>(std::string());
+  };
+  must(compile_modules(programs_, request_));
+  EXPECT_EQ(must(scratch_.dir().list("work/modules")), std::vector<std::string>{"a.ko"});
+  EXPECT_EQ(must(scratch_.dir().status("work/modules/a.ko"))->st_mode & 07777U, 0644U);
+}
+
 }  // namespace
 }  // namespace driverext

@@ -268,6 +268,7 @@ TEST_F(DkmsBuildTest, ConfThatEndsTheShellIsAnError) {
   conf("if true; then exit 0; fi\n");
   EXPECT_EQ(verdict(build()), "invalid_input");
   std::filesystem::remove_all(scratch_ / "work/shared");
+  std::filesystem::remove_all(scratch_ / "work/asked");
   conf("if true; then exit 3; fi\n");
   EXPECT_EQ(verdict(build()), "invalid_input/build-failed");
 }
@@ -278,6 +279,24 @@ TEST_F(DkmsBuildTest, LinkInPlaceOfTheAnswerIsNotFollowed) {
   conf("if true; then ln -s " + scratch_ / "secret" + " ../.values; exit 0; fi\n");
   EXPECT_NE(verdict(build()), "fine");
   EXPECT_EQ(test::read_whole(scratch_ / "secret").size(), 4U);
+}
+
+// It owns all that it sees; afterwards the host must not walk through it.
+TEST_F(DkmsBuildTest, LinksThatAConfsShellPlantsLeadTheHostNowhere) {
+  must(scratch_.dir().make_dirs("outside", 0755));
+  conf("if true; then STRIP=no; fi\nrm -rf ../cam ../.source\nln -s " + scratch_ / "outside" + " ../cam\nln -s " +
+       scratch_ / "outside" + " ../.source\necho changed >payload\nMAKE='cp payload cam.ko'\n");
+  EXPECT_EQ(must(build()).files, std::vector<std::string>{"cam.ko"});
+  EXPECT_TRUE(must(scratch_.dir().list("outside")).empty());
+  EXPECT_NE(in_tree("payload"), "changed\n");
+  EXPECT_FALSE(test::exists(scratch_ / "work/asked"));
+}
+
+TEST_F(DkmsBuildTest, BuildThatPutsALinkInPlaceOfItsTreeGivesTheHostsFilesToNobody) {
+  test::write_file(scratch_ / "outside/1.2/build/cam.ko",
+                   test::tiny_module({.vermagic = std::string(test::kSampleKernel) + " SMP "}));
+  conf("MAKE='mv $dkms_tree/cam $dkms_tree/moved && ln -s " + scratch_ / "outside" + " $dkms_tree/cam'\nSTRIP=no\n");
+  EXPECT_NE(message(build()).find("did not make cam.ko"), std::string::npos) << message(build());
 }
 
 TEST_F(DkmsBuildTest, HostAsBuilderIsAnExplicitChoice) {
@@ -301,6 +320,66 @@ TEST_F(DkmsBuildTest, DebianPackageIsUnpackedAndNothingOfItIsRun) {
   EXPECT_EQ(built.files, std::vector<std::string>{"cam.ko"});
   EXPECT_FALSE(test::exists(scratch_ / "ran"));
   EXPECT_EQ(built.source_digest, must(identify_source(root + "/usr/src/cam-1.2")).digest);
+}
+
+TEST_F(DkmsBuildTest, PackageWhoseSourceIsALinkToTheHostsIsRefused) {
+  const std::string root = scratch_ / "package";
+  test::write_file(root + "/DEBIAN/control",
+                   "Package: cam-dkms\nVersion: 1.2\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: x\n");
+  std::filesystem::create_directories(scratch_ / "host/src");
+  std::filesystem::rename(scratch_ / "source", scratch_ / "host/src/cam-1.2");
+  request_.source = scratch_ / "cam.deb";
+  const auto packed = [&] {
+    must(run_program({"dpkg-deb", "--build", "--root-owner-group", root, scratch_ / "cam.deb"}));
+    std::filesystem::remove_all(scratch_ / "work/package");
+    return message(build());
+  };
+  std::filesystem::create_directory_symlink(scratch_ / "host", root + "/usr");
+  EXPECT_NE(packed().find("is a link"), std::string::npos);
+  std::filesystem::remove(root + "/usr");
+  std::filesystem::create_directory(root + "/usr");
+  std::filesystem::create_directory_symlink(scratch_ / "host/src", root + "/usr/src");
+  EXPECT_NE(packed().find("is a link"), std::string::npos);
+  std::filesystem::remove(root + "/usr/src");
+  std::filesystem::create_directory(root + "/usr/src");
+  std::filesystem::create_directory_symlink(scratch_ / "host/src/cam-1.2", root + "/usr/src/cam-1.2");
+  EXPECT_NE(packed().find("no dkms.conf"), std::string::npos);
+}
+
+TEST_F(DkmsBuildTest, PackageIsUnpackedWithinBounds) {
+  request_.source = scratch_ / "cam.deb";
+  test::write_file(request_.source, "a package");
+  programs_.answer = [this](const ProgramRequest& request) {
+    EXPECT_GT(request.timeout_sec, 0U);
+    EXPECT_EQ(request.cancel_fd, request_.cancel_fd);
+    test::write_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", "");
+    std::filesystem::resize_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", uintmax_t{5} << 30);  // of holes
+    return Result<std::string>(std::string());
+  };
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const UniqueFd cancel(ends[0]);
+  const UniqueFd other(ends[1]);
+  request_.cancel_fd = cancel.get();
+  EXPECT_NE(message(build()).find("too much"), std::string::npos);
+  request_.cancel_fd = -1;
+  programs_.answer = [](const ProgramRequest& request) {
+    test::write_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", "", 0644);
+    std::filesystem::resize_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", 0);
+    EXPECT_EQ(::chmod((request.argv.at(3) + "/usr/src/cam-1/dkms.conf").c_str(), 04755), 0);
+    return Result<std::string>(std::string());
+  };
+  EXPECT_NE(message(build()).find("set-user-id"), std::string::npos);
+}
+
+TEST_F(DkmsBuildTest, ReadingASourceCanBeInterrupted) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const UniqueFd cancel(ends[0]);
+  const UniqueFd other(ends[1]);
+  ASSERT_EQ(::write(other.get(), "x", 1), 1);
+  EXPECT_EQ(verdict(identify_source(scratch_ / "source", cancel.get())), "transient");
+  EXPECT_EQ(verdict(copy_source(scratch_ / "source", scratch_ / "copy", cancel.get())), "transient");
 }
 
 TEST_F(DkmsBuildTest, SourceIsFoundBelowUsrSrcIfItIsTheOnlyOne) {

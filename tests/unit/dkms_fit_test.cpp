@@ -2,7 +2,12 @@
 #include "kbuild/dkms_fit.hpp"
 
 #include <gtest/gtest.h>
+#include <regex.h>
 
+#include <random>
+#include <string_view>
+
+#include "kbuild/pattern.hpp"
 #include "support/verdict.hpp"
 
 namespace driverext {
@@ -12,6 +17,20 @@ using test::message;
 using test::must;
 using test::verdict;
 
+// What the C library's own matcher says.
+std::string theirs(const std::string& pattern, const std::string& text) {
+  regex_t compiled{};
+  if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0) return "broken";
+  const bool found = ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
+  ::regfree(&compiled);
+  return found ? "yes" : "no";
+}
+
+std::string ours(const std::string& pattern, const std::string& text) {
+  const Result<bool> found = matches_pattern(pattern, text);
+  return !found ? "broken" : *found ? "yes" : "no";
+}
+
 TEST(MatchesPattern, IsBashsOwnKindOfExpression) {
   EXPECT_TRUE(must(matches_pattern("^(5\\.1[0-9]|6)\\.", "6.1.0-9-amd64")));
   EXPECT_FALSE(must(matches_pattern("^(5\\.1[0-9]|6)\\.", "5.9.1")));
@@ -19,11 +38,73 @@ TEST(MatchesPattern, IsBashsOwnKindOfExpression) {
   EXPECT_TRUE(must(matches_pattern("", "anything")));
 }
 
+TEST(MatchesPattern, PatternsInUseMeanWhatTheyMeanToTheCLibrary) {
+  for (const char* pattern : {"^(5\\.[0-9]+|6\\.[0-9]+)",
+                              "^(2\\.6\\.(3[0-9])|[3-9]\\.)",
+                              "x86_64|aarch64",
+                              "^(i.86|x86_64)$",
+                              ".*",
+                              "^6",
+                              "^([0-9]+\\.)+",
+                              "(-cloud)?-amd64$",
+                              "^[5-9]\\.|^[1-9][0-9]\\.",
+                              "[^.0-9]",
+                              "[]a-]$",
+                              "^[[:digit:]]+[.][[:digit:]]",
+                              "(amd64|rt)*$",
+                              "^()6",
+                              "6|",
+                              "|5",
+                              "(a|b",
+                              "[a",
+                              "*a",
+                              "a|*b",
+                              "(*a)",
+                              "a\\",
+                              "[z-a]",
+                              "^*",
+                              "a**"}) {
+    for (const char* text :
+         {"6.1.0-9-amd64", "5.10.0-28-cloud-amd64", "2.6.32", "x86_64", "i686", "", "6.12.1+deb13-rt-a"}) {
+      EXPECT_EQ(ours(pattern, text), theirs(pattern, text)) << pattern << " on " << text;
+    }
+  }
+}
+
+TEST(MatchesPattern, SmallPatternsAgreeWithTheCLibrary) {
+  constexpr std::string_view kLetters = "aab..|()()[]^$*+?-";
+  std::minstd_rand random(1);
+  const auto word = [&](std::string_view letters, size_t most) {
+    std::string text;
+    for (size_t left = random() % (most + 1); left > 0; --left) text += letters[random() % letters.size()];
+    return text;
+  };
+  size_t compared = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    const std::string pattern = word(kLetters, 8);
+    const std::string text = word("abc-", 5);
+    if (ours(pattern, text) == "broken") continue;  // it may refuse more
+    ++compared;
+    ASSERT_EQ(ours(pattern, text), theirs(pattern, text)) << pattern << " on " << text;
+  }
+  EXPECT_GT(compared, 10'000U);
+}
+
 TEST(MatchesPattern, WhatTakesForEverIsRefused) {
   EXPECT_EQ(verdict(matches_pattern("(((a{1,255}){1,255}){1,255}){1,255}", "a")), "invalid_input");
   EXPECT_EQ(verdict(matches_pattern("(a*)*\\1", "a")), "invalid_input");
   EXPECT_EQ(verdict(matches_pattern(std::string(513, 'a'), "a")), "invalid_input");
   EXPECT_EQ(verdict(matches_pattern("(a", "a")), "invalid_input");
+  EXPECT_EQ(verdict(matches_pattern("a\\<b", "a")), "invalid_input");
+}
+
+// Each repetition would double what the C library needs.
+TEST(MatchesPattern, RepeatedRepetitionsCostNothing) {
+  EXPECT_TRUE(must(matches_pattern("a" + std::string(511, '+'), std::string(200, 'a'))));
+  std::string nested = std::string(170, '(') + "a";
+  for (int i = 0; i < 170; ++i) nested += ")+";
+  EXPECT_TRUE(must(matches_pattern(nested, std::string(200, 'a'))));
+  EXPECT_FALSE(must(matches_pattern("^" + nested + "$", std::string(200, 'a') + "b")));
 }
 
 TEST(CompareReleases, NumbersCountByTheirValue) {
