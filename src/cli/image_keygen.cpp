@@ -12,6 +12,7 @@
 #include "cli/key_options.hpp"
 #include "cli/verb.hpp"
 #include "crypto/key_generation.hpp"
+#include "sys/cancellation.hpp"
 #include "sys/undo.hpp"
 
 namespace driverext::cli {
@@ -53,6 +54,8 @@ Result<Place> place_of(const std::string& path) {
   return Place{std::move(parent), file.filename().string()};
 }
 
+Error interrupted() { return make_error(Errc::transient, "interrupted: no key was made"); }
+
 Result<int> make(const KeyOptions& files, KeyRequest request) {
   TRY(const Place key_place, place_of(files.key));
   TRY(const Place certificate_place, place_of(files.certificate));
@@ -60,9 +63,13 @@ Result<int> make(const KeyOptions& files, KeyRequest request) {
     TRY(request.passphrase, read_passphrase_file(files.passphrase_file));
     if (request.passphrase.empty()) return make_error(Errc::invalid_input, "the passphrase is empty");
   }
+  // Neither a part of a key is left behind nor one without its certificate.
+  TRY(const Cancellation cancellation, Cancellation::catch_signals());
   TRY(const GeneratedKey made, generate_key(request));
+  if (cancellation.has_come()) return interrupted();
   TRY_VOID(key_place.folder.write_new(key_place.name, made.key_pem, 0600));
   Undo remove_key([&] { (void)key_place.folder.remove_file(key_place.name); });
+  if (cancellation.has_come()) return interrupted();
   TRY_VOID(certificate_place.folder.write_new(certificate_place.name, made.certificate_pem, 0644));
   remove_key.commit();
   std::printf("%s  certificate %s, believed until %s\n", made.fingerprint.c_str(), files.certificate.c_str(),

@@ -11,6 +11,7 @@
 
 #include "cli/key_options.hpp"
 #include "cli/verb.hpp"
+#include "sys/cancellation.hpp"
 #include "sysext/image_signer.hpp"
 
 namespace driverext::cli {
@@ -58,21 +59,26 @@ struct Request {
   std::string export_to;
   std::string attach_from;
 
-  [[nodiscard]] SignedOutput signed_output() const {
-    return {.path = output.empty() ? image : output, .now = static_cast<int64_t>(::time(nullptr))};
+  [[nodiscard]] SignedOutput signed_output(const Cancellation& cancellation) const {
+    return {.path = output.empty() ? image : output,
+            .now = static_cast<int64_t>(::time(nullptr)),
+            .cancel_fd = cancellation.fd()};
   }
 };
 
 Result<int> sign(const ImageFile& file, const Request& request) {
   TRY(const SigningKey key, load_signing_key(request.key));
-  TRY_VOID(sign_image(file, key, request.signed_output()));
+  // Not before the key is open: a passphrase may come from what only a signal ends.
+  TRY(const Cancellation cancellation, Cancellation::catch_signals());
+  TRY_VOID(sign_image(file, key, request.signed_output(cancellation)));
   std::printf("%s  signed by certificate %s\n", to_hex(file.signature_block().root_hash).c_str(),
               key.fingerprint().c_str());
   return 0;
 }
 
 Result<int> export_input(const ImageFile& file, const std::string& path) {
-  TRY(const SigningInput input, signing_input(file));
+  TRY(const Cancellation cancellation, Cancellation::catch_signals());
+  TRY(const SigningInput input, signing_input(file, cancellation.fd()));
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return os_failure(errno, "cannot make directory " + path);
   TRY(const Dir folder, Dir::open_root(path));
   // Signatures of what lay here before would be taken for those of this.
@@ -96,8 +102,9 @@ Result<int> attach(const ImageFile& file, const Request& request) {
     const ByteSpan view = as_bytes(text);
     return Bytes(view.begin(), view.end());
   };
+  TRY(const Cancellation cancellation, Cancellation::catch_signals());
   TRY_VOID(attach_signatures(file, {.root_hash = bytes(root_hash), .statement = bytes(statement)}, signer,
-                             request.signed_output()));
+                             request.signed_output(cancellation)));
   std::printf("%s  signatures attached\n", to_hex(file.signature_block().root_hash).c_str());
   return 0;
 }

@@ -12,6 +12,7 @@
 #include "cli/key_options.hpp"
 #include "cli/verb.hpp"
 #include "modules/module_signature.hpp"
+#include "sys/cancellation.hpp"
 
 namespace driverext::cli {
 namespace {
@@ -73,7 +74,12 @@ Result<int> sign(const Request& request, std::span<char*> arguments) {
   }
   for (const std::string& file : files) TRY_VOID(check_module_can_be_signed(file, request.before));
   TRY(const SigningKey key, load_signing_key(request.key));
+  // Not before the key is open: a passphrase may come from what only a signal ends.
+  TRY(const Cancellation cancellation, Cancellation::catch_signals());
   for (const std::string& file : files) {
+    if (cancellation.has_come()) {
+      return make_error(Errc::transient, "interrupted: " + file + " and what comes after it is not signed");
+    }
     TRY(const ModuleSignature made, sign_module_file(file, key, request.hash, request.before));
     std::printf("%s  signed by %s, key %s, %s\n", printable(file).c_str(), printable(made.signer).c_str(),
                 made.key_id.c_str(), made.hash.c_str());

@@ -1,5 +1,6 @@
 #include "sys/cancellation.hpp"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -7,6 +8,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <utility>
+
+#include "sys/process.hpp"
 
 namespace driverext {
 namespace {
@@ -26,6 +29,12 @@ void on_signal(int /*number*/) {
 }  // namespace
 
 Result<Cancellation> Cancellation::catch_signals() {
+  if (const int outer = told.load(); outer >= 0) {
+    // The same event under another number; the signals are caught already.
+    UniqueFd shared(::fcntl(outer, F_DUPFD_CLOEXEC, 0));
+    if (!shared) return os_failure(errno, "cannot share an event descriptor");
+    return Cancellation(std::move(shared));
+  }
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return os_failure(errno, "cannot make an event descriptor");
   Cancellation made(std::move(event));
@@ -43,12 +52,8 @@ Result<Cancellation> Cancellation::catch_signals() {
   return made;
 }
 
-bool Cancellation::has_come() const {
-  uint64_t count = 0;
-  const ssize_t n = ::read(event_.get(), &count, sizeof(count));
-  if (n < 0) return false;
-  return ::write(event_.get(), &count, sizeof(count)) >= 0;  // it stays readable
-}
+// Looked at, not read: it stays readable, for others that wait for it too.
+bool Cancellation::has_come() const { return is_readable(fd()); }
 
 Cancellation::Cancellation(Cancellation&& other) noexcept
     : event_(std::move(other.event_)), caught_(std::exchange(other.caught_, false)), before_(other.before_) {}

@@ -10,7 +10,9 @@
 
 namespace driverext {
 
-/// One at a time in a process. While it lives the signals do not end the program; afterwards they do what they did.
+/// While it lives the signals do not end the program; afterwards they do what they did. One that is made while another
+/// lives goes before it, and both tell of the same signals, so that what is asked for in the middle of long work stops,
+/// and then the work as well. Made and ended by one thread.
 class Cancellation {
  public:
   static Result<Cancellation> catch_signals();
@@ -20,7 +22,7 @@ class Cancellation {
   Cancellation& operator=(const Cancellation&) = delete;
   ~Cancellation();
 
-  /// Readable once a signal has come.
+  /// Readable once a signal has come, and from then on.
   [[nodiscard]] int fd() const { return event_.get(); }
   [[nodiscard]] bool has_come() const;
 

@@ -87,7 +87,7 @@ class Builder {
     TRY_VOID(write_signature(out.fd(), hashed.layout.signature, block, request_.output));
     TRY_VOID(write_partition_table(out.fd(), hashed.layout, *architecture, hashed.root_hash, request_.output));
     TRY_VOID(begin("writing to the disk"));
-    TRY_VOID(out.finish(hashed.layout.file_size));
+    TRY_VOID(out.finish(hashed.layout.file_size, request_.cancel_fd));
     return BuiltImage{hashed.root_hash, hashed.layout.file_size};
   }
 

@@ -23,11 +23,11 @@ struct Signable {
   Manifest manifest;
 };
 
-Result<Signable> check_signable(const ImageFile& image) {
+Result<Signable> check_signable(const ImageFile& image, int cancel_fd) {
   const Digest& root_hash = image.signature_block().root_hash;
   TRY(std::string text, unverified_manifest_text(image));
   TRY_VOID(check_all_blocks({image.fd(), image.data().offset}, {image.fd(), image.hash().offset}, image.verity(),
-                            root_hash));
+                            root_hash, {.cancel_fd = cancel_fd}));
   TRY(Manifest manifest, parse_manifest(text).with_context("manifest"));
   if (image.verity().salt != salt_of(text) || manifest.architecture != image.architecture().name) {
     return make_error(Errc::untrusted, Reason::manifest_mismatch,
@@ -39,13 +39,13 @@ Result<Signable> check_signable(const ImageFile& image) {
 Result<void> write_signed_copy(const ImageFile& image, const SignatureBlock& block, const TrustStore& signer,
                                const SignedOutput& output) {
   TRY(OutputFile out, OutputFile::create(output.path));
-  TRY_VOID(copy_range(image.fd(), 0, out.fd(), 0, image.size(), output.path));
+  TRY_VOID(copy_range(image.fd(), 0, out.fd(), 0, image.size(), output.path, output.cancel_fd));
   TRY_VOID(write_signature(out.fd(), image.signature(), block, output.path));
   UniqueFd fd(::fcntl(out.fd(), F_DUPFD_CLOEXEC, 0));
   if (!fd) return os_failure(errno, "cannot look at what was written");
   TRY(ImageFile written, ImageFile::open(std::move(fd), output.path));
   TRY_VOID(VerifiedImage::verify(std::move(written), signer, output.now).with_context("nodes would refuse it"));
-  return out.finish(image.size());
+  return out.finish(image.size(), output.cancel_fd);
 }
 
 // What OpenSSL signs unless it is told otherwise, each with the option that tells it.
@@ -115,7 +115,7 @@ Result<std::string> unverified_manifest_text(const ImageFile& image) {
 }
 
 Result<void> sign_image(const ImageFile& image, const SigningKey& key, const SignedOutput& output) {
-  TRY(Signable signable, check_signable(image));
+  TRY(Signable signable, check_signable(image, output.cancel_fd));
   TRY(const SignatureBlock block,
       make_signature(image.signature_block().root_hash, std::move(signable.manifest_text), &key));
   TrustStore signer;
@@ -123,15 +123,15 @@ Result<void> sign_image(const ImageFile& image, const SigningKey& key, const Sig
   return write_signed_copy(image, block, signer, output);
 }
 
-Result<SigningInput> signing_input(const ImageFile& image) {
-  TRY(Signable signable, check_signable(image));
+Result<SigningInput> signing_input(const ImageFile& image, int cancel_fd) {
+  TRY(Signable signable, check_signable(image, cancel_fd));
   const Digest& root_hash = image.signature_block().root_hash;
   return SigningInput{to_hex(root_hash), format_statement({root_hash, std::move(signable.manifest_text)})};
 }
 
 Result<void> attach_signatures(const ImageFile& image, const ForeignSignatures& signatures, const TrustStore& signer,
                                const SignedOutput& output) {
-  TRY(Signable signable, check_signable(image));
+  TRY(Signable signable, check_signable(image, output.cancel_fd));
   SignatureBlock block;
   block.root_hash = image.signature_block().root_hash;
   TRY_VOID(check_form(signatures, format_statement({block.root_hash, std::move(signable.manifest_text)})));

@@ -26,10 +26,10 @@ Bytes salt_of(std::string_view manifest_text);
 /// Only for showing it, and for signing.
 Result<std::string> unverified_manifest_text(const ImageFile& image);
 
-/// Where a signed image goes, and when (seconds since 1970) its signer must be valid.
 struct SignedOutput {
   std::string path;
-  int64_t now = 0;
+  int64_t now = 0;     ///< seconds since 1970: when the signer must be valid
+  int cancel_fd = -1;  ///< readable: signing stops with Errc::transient and leaves nothing; -1: there is none
 };
 
 /// Writes a signed copy of the image. All data is checked against the root hash first: a signature must not bless what
@@ -43,7 +43,7 @@ struct SigningInput {
   std::string statement;  ///< a CMS holds and signs it
 };
 /// Checks all data, as sign_image does.
-Result<SigningInput> signing_input(const ImageFile& image);
+Result<SigningInput> signing_input(const ImageFile& image, int cancel_fd = -1);
 
 /// DER, both by the same signer.
 struct ForeignSignatures {

@@ -10,11 +10,16 @@
 #include <utility>
 
 #include "sys/dir.hpp"
+#include "sys/process.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr uint64_t kCopyWindow = uint64_t{1} << 20;
+
+Error interrupted(std::string_view what) {
+  return make_error(Errc::transient, "writing " + std::string(what) + " was interrupted");
+}
 
 }  // namespace
 
@@ -46,9 +51,10 @@ Result<void> OutputFile::resize(uint64_t size) {
   return {};
 }
 
-Result<void> OutputFile::finish(uint64_t size) {
+Result<void> OutputFile::finish(uint64_t size, int cancel_fd) {
   TRY_VOID(resize(size));
   if (::fchmod(fd(), 0644) != 0 || ::fsync(fd()) != 0) return os_failure(errno, "cannot write " + output_);
+  if (is_readable(cancel_fd)) return interrupted(output_);  // a disk takes its time
   if (::rename(temporary_.c_str(), output_.c_str()) != 0) return os_failure(errno, "cannot replace " + output_);
   temporary_.clear();
   const size_t slash = output_.rfind('/');
@@ -64,9 +70,10 @@ void start_write_back(int fd, uint64_t offset, uint64_t size) {
 }
 
 Result<void> copy_range(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size,
-                        std::string_view what) {
+                        std::string_view what, int cancel_fd) {
   Bytes buffer(std::min(size, kCopyWindow));
   for (uint64_t done = 0; done < size;) {
+    if (is_readable(cancel_fd)) return interrupted(what);
     const auto window = std::span(buffer).first(std::min(kCopyWindow, size - done));
     TRY_VOID(read_exactly(from, window, from_offset + done, what));
     TRY_VOID(write_exactly(to, window, to_offset + done, what));

@@ -25,8 +25,9 @@ class OutputFile {
   [[nodiscard]] Result<uint64_t> size() const;
   /// What lies behind `size` is cut off, or filled up with zeros.
   Result<void> resize(uint64_t size);
-  /// All of it is on the disk, then it has its name.
-  Result<void> finish(uint64_t size);
+  /// All of it is on the disk, then it has its name. `cancel_fd` readable: it gets none, Errc::transient; -1: there is
+  /// none.
+  Result<void> finish(uint64_t size, int cancel_fd = -1);
 
  private:
   OutputFile() = default;
@@ -38,8 +39,9 @@ class OutputFile {
 /// The disk begins to write that part now, so that fsync has little left to wait for. Does not wait for it itself.
 void start_write_back(int fd, uint64_t offset, uint64_t size);
 
-/// Copies bytes between two files, with 1 MiB of memory. `what` is the file that errors name.
+/// Copies bytes between two files, with 1 MiB of memory. `what` is the file that errors name. `cancel_fd` readable: the
+/// copying stops with Errc::transient; -1: there is none.
 Result<void> copy_range(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size,
-                        std::string_view what);
+                        std::string_view what, int cancel_fd = -1);
 
 }  // namespace driverext

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -33,6 +34,29 @@ def need(what, present) -> None:
         raise AssertionError(f"{what} is not installed")
     if not present:
         raise unittest.SkipTest(f"{what} is not installed")
+
+
+def until(condition) -> None:
+    """Looks again and again; half a minute is more than anything here takes."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("it never came")
+        time.sleep(0.0005)
+
+
+def big_tree(folder: Path) -> Path:
+    """What makes an image of more than 200 MB: bytes that nothing compresses."""
+    tree = folder / "tree"
+    (tree / "usr/share").mkdir(parents=True)
+    with open(tree / "usr/share/big", "wb") as file:
+        for _ in range(13):
+            file.write(os.urandom(1 << 24))
+    return tree
+
+
+def build_command(tree: Path) -> list:
+    return [DRIVEREXT, "image", "build", "--kind=userland", "--driver=big", "--driver-version=1", "--level=1", "--tree", tree]
 
 
 class Workplace(unittest.TestCase):
@@ -124,9 +148,10 @@ class LockedKeys(Workplace):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"--passphrase-file", done.stderr)
 
-    def on_a_terminal(self, typed: bytes) -> tuple[int, bytes]:
-        """Signs with a terminal of its own, whose answer is typed once it was asked for."""
-        command = [str(c) for c in (DRIVEREXT, "image", "sign", *self.pair, self.image())]
+    def on_a_terminal(self, typed: bytes, *command, then=lambda: None) -> tuple[int, bytes]:
+        """Runs a command with a terminal of its own, whose answer is typed once it was asked for. `then` says what is
+        typed after that."""
+        command = [str(c) for c in command or (DRIVEREXT, "image", "sign", *self.pair, self.image())]
         pid, terminal = pty.fork()
         if pid == 0:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it
@@ -141,6 +166,8 @@ class LockedKeys(Workplace):
             if not asked and b": " in shown:
                 asked = True
                 os.write(terminal, typed)
+                if more := then():
+                    os.write(terminal, more)
         os.close(terminal)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
 
@@ -153,9 +180,126 @@ class LockedKeys(Workplace):
     def test_ctrl_c_at_the_question_signs_nothing(self):
         before = (ARTIFACTS / "signed-by-stranger.raw").read_bytes()
         status, shown = self.on_a_terminal(b"\x03")
-        self.assertNotEqual(status, 0)
+        self.assertEqual(status, 75)
         self.assertIn(b"interrupted", shown)
         self.assertEqual((self.tmp / "image.raw").read_bytes(), before)
+
+
+    def test_ctrl_c_after_the_question_stops_a_build(self):
+        output = self.tmp / "out" / "image.raw"
+        output.parent.mkdir()
+
+        def once_it_is_written() -> bytes:
+            until(lambda: any(output.parent.iterdir()))
+            return b"\x03"
+
+        status, shown = self.on_a_terminal(b"open sesame\n", *build_command(big_tree(self.tmp)), *self.pair, output,
+                                           then=once_it_is_written)
+        self.assertEqual(status, 75, shown)
+        self.assertIn(b"interrupted", shown)
+        self.assertEqual(list(output.parent.iterdir()), [])
+
+
+class Interrupted(Workplace):
+    """A signal at any moment leaves what was there, or what was asked for, and nothing else."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.kept = Path(tempfile.mkdtemp(prefix="driverext-host-"))
+        cls.addClassCleanup(shutil.rmtree, cls.kept)
+        run(*build_command(big_tree(cls.kept)), cls.kept / "big.raw")
+
+    def setUp(self):
+        super().setUp()
+        self.work = self.tmp / "work"
+        self.work.mkdir()
+        self.pair = self.keygen("signer", "--type", "p256")
+
+    def left(self) -> list[str]:
+        return sorted(p.name for p in self.work.iterdir())
+
+    def signalled(self, number: int, moment, *command) -> int:
+        """Runs the command, sends the signal after so many seconds, or once moment() is true (or the command has ended);
+        returns the exit status."""
+        with subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE,
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as program:
+            if callable(moment):
+                until(lambda: program.poll() is not None or moment())
+            else:
+                time.sleep(moment)
+            program.send_signal(number)
+            said = program.communicate(timeout=60)[1]
+            if program.returncode == 75:
+                self.assertIn(b"interrupted", said)
+            return program.returncode
+
+    def test_signing_an_image_leaves_it_as_it_was(self):
+        image, out = self.work / "big.raw", self.work / "out.raw"
+        shutil.copy(self.kept / "big.raw", image)
+        self.assertGreater(image.stat().st_size, 200_000_000)
+        before = image.stat()
+        sign = [DRIVEREXT, "image", "sign", *self.pair]
+        began = time.monotonic()
+        run(*sign, "--output", out, image)
+        took = time.monotonic() - began
+        out.unlink()
+
+        def copied(size: int):
+            return lambda: any(path.stat().st_size >= size for path in self.work.glob("big.raw.*"))
+
+        seen = []
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for when in (copied(0), copied(100_000_000), *(took * tenth / 10 for tenth in range(9))):
+                seen.append(self.signalled(number, when, *sign, image))
+                self.assertEqual(self.left(), ["big.raw"])
+                if seen[-1] == 0:  # it was done before the signal came
+                    shutil.copy(self.kept / "big.raw", image)
+                    before = image.stat()
+                self.assertIn(seen[-1], (0, 75, -number))  # before there is anything to undo the signal ends it
+                after = image.stat()
+                self.assertEqual((after.st_ino, after.st_mtime_ns), (before.st_ino, before.st_mtime_ns))
+        self.assertGreater(seen.count(75), 5, seen)
+
+    def test_exporting_writes_all_or_nothing(self):
+        shutil.copy(self.kept / "big.raw", self.work)
+        for after in (0.02, 0.05, 0.1, 0.2):
+            half = self.tmp / f"half-{after}"
+            status = self.signalled(signal.SIGINT, after, DRIVEREXT, "image", "sign", "--export", half,
+                                    self.work / "big.raw")
+            written = sorted(p.name for p in half.iterdir()) if half.exists() else []
+            self.assertEqual(written, ["README", "root-hash", "statement"] if status == 0 else [])
+
+    def test_signing_modules_leaves_each_signed_or_as_it_was(self):
+        unsigned = self.modules[0].read_bytes()
+        names = [f"{number:03}.ko" for number in range(200)]
+        for name in names:
+            (self.work / name).write_bytes(unsigned)
+        self.assertEqual(self.signalled(
+            signal.SIGINT, lambda: (self.work / names[3]).stat().st_size > len(unsigned),
+            DRIVEREXT, "modules", "sign", *self.pair, self.work), 75)
+        self.assertEqual(self.left(), names)
+        signed = 0
+        for name in names:
+            content = (self.work / name).read_bytes()
+            self.assertTrue(content.startswith(unsigned))
+            if content != unsigned:
+                self.assertTrue(content.endswith(b"~Module signature appended~\n"))
+                signed += 1
+        self.assertTrue(4 <= signed < len(names), signed)
+
+    def test_making_a_key_leaves_both_files_or_none(self):
+        both = ["k.crt", "k.key"]
+        seen = []
+        for number in range(60):
+            status = self.signalled(signal.SIGTERM, number / 4000, DRIVEREXT, "image", "keygen",
+                                    "--type", "p256", "--key", self.work / "k.key", "--certificate", self.work / "k.crt")
+            seen.append(status)
+            self.assertIn(status, (0, 75, -signal.SIGTERM))
+            self.assertEqual(self.left(), both if status == 0 else [])
+            for name in self.left():
+                (self.work / name).unlink()
+        self.assertIn(75, seen)
 
 
 class Tokens(Workplace):

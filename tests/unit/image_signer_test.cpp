@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"
+#include "sysext/output_file.hpp"
 
 namespace driverext {
 namespace {
@@ -78,6 +80,30 @@ TEST_F(SignImage, ManifestThatTheImageWasNotBuiltWithIsNotSigned) {
   });
   EXPECT_EQ(sign(swapped), "untrusted/manifest-mismatch");
   EXPECT_FALSE(test::exists(scratch_ / "out.raw"));
+}
+
+TEST_F(SignImage, InterruptedSigningLeavesNothing) {
+  const UniqueFd cancel(::eventfd(1, EFD_CLOEXEC));
+  const ImageFile image = must(test::open_bytes(build_bytes({}, nullptr)));
+  EXPECT_EQ(verdict(sign_image(image, test::publisher().signing_key(),
+                               {.path = scratch_ / "out.raw", .now = test::kNow, .cancel_fd = cancel.get()})),
+            "transient");
+  EXPECT_EQ(verdict(signing_input(image, cancel.get())), "transient");
+  EXPECT_TRUE(must(scratch_.dir().list(".")).empty());
+}
+
+TEST_F(SignImage, CopyAndItsNameStopWhenAsked) {
+  const UniqueFd cancel(::eventfd(0, EFD_CLOEXEC));
+  test::write_file(scratch_ / "from", "content");
+  const UniqueFd from(::open((scratch_ / "from").c_str(), O_RDONLY | O_CLOEXEC));
+  {
+    OutputFile out = must(OutputFile::create(scratch_ / "out"));
+    must(copy_range(from.get(), 0, out.fd(), 0, 7, "out", cancel.get()));
+    ASSERT_EQ(::eventfd_write(cancel.get(), 1), 0);
+    EXPECT_EQ(verdict(copy_range(from.get(), 0, out.fd(), 0, 7, "out", cancel.get())), "transient");
+    EXPECT_EQ(verdict(out.finish(7, cancel.get())), "transient");
+  }
+  EXPECT_EQ(must(scratch_.dir().list(".")), std::vector<std::string>{"from"});
 }
 
 class AttachSignatures : public SignImage {
