@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 
 #include <array>
+#include <ctime>
 
 #include "crypto/digest.hpp"
 
@@ -41,6 +42,11 @@ std::string name_text(const X509_NAME* name) {
   const Bio memory(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(memory.get(), name, 0, XN_FLAG_RFC2253);
   return std::string(as_text(take_bytes(memory.get())));
+}
+
+int64_t seconds_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  return ASN1_TIME_to_tm(time, &parts) == 1 ? static_cast<int64_t>(::timegm(&parts)) : 0;
 }
 
 }  // namespace driverext::openssl

@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -50,5 +51,7 @@ Bytes take_bytes(BIO* memory);
 std::string fingerprint(X509* certificate);
 /// RFC 2253 text.
 std::string name_text(const X509_NAME* name);
+/// Since 1970; 0 if it cannot be read.
+int64_t seconds_of(const ASN1_TIME* time);
 
 }  // namespace driverext::openssl

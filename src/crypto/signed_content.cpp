@@ -3,7 +3,6 @@
 #include <openssl/objects.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "crypto/openssl.hpp"
 
@@ -83,11 +82,6 @@ std::string name_text(const X509_NAME* name) {
   return std::string(as_text(openssl::take_bytes(memory.get())));
 }
 
-int64_t seconds_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  return ASN1_TIME_to_tm(time, &parts) == 1 ? static_cast<int64_t>(::timegm(&parts)) : 0;
-}
-
 struct FreeCertificates {
   void operator()(STACK_OF(X509) * list) const { sk_X509_pop_free(list, X509_free); }
 };
@@ -106,8 +100,8 @@ Result<std::vector<CertificateInfo>> unverified_certificates(ByteSpan cms_bytes)
   for (int i = 0; i < count; ++i) {
     X509* certificate = sk_X509_value(list.get(), i);
     infos.push_back({name_text(X509_get_subject_name(certificate)), name_text(X509_get_issuer_name(certificate)),
-                     openssl::fingerprint(certificate), seconds_of(X509_get0_notBefore(certificate)),
-                     seconds_of(X509_get0_notAfter(certificate))});
+                     openssl::fingerprint(certificate), openssl::seconds_of(X509_get0_notBefore(certificate)),
+                     openssl::seconds_of(X509_get0_notAfter(certificate))});
   }
   return infos;
 }

@@ -163,10 +163,24 @@ Result<void> read_precheck(const toml::table& table, std::string_view file, Prec
 
 }  // namespace
 
-const DriverRules* TrustPolicy::rules_for(const std::string& driver) const {
-  auto found = drivers.find(driver);
-  if (found == drivers.end()) found = drivers.find(std::string(kEveryOther));
-  return found == drivers.end() ? nullptr : &found->second;
+DriverRules TrustPolicy::rules_for(const std::string& driver) const {
+  const auto own = drivers.find(driver);
+  DriverRules rules = own == drivers.end() ? DriverRules{} : own->second;
+  const auto every = drivers.find(std::string(kEveryOther));
+  if (!rules.anchors && every != drivers.end()) rules.anchors = every->second.anchors;
+  return rules;
+}
+
+void TrustPolicy::add_refusals_of(const TrustPolicy& other) {
+  revoked_root_hashes.insert(other.revoked_root_hashes.begin(), other.revoked_root_hashes.end());
+  for (const auto& [driver, rules] : other.drivers) {
+    if (rules.minimum_version.empty()) continue;
+    std::string& minimum = drivers[driver].minimum_version;
+    // Both begin with numbers, or the file would not have been read.
+    if (minimum.empty() || compare_versions(minimum, rules.minimum_version) < 0) minimum = rules.minimum_version;
+  }
+  if (other.certificates.crl == CrlRule::required) certificates.crl = CrlRule::required;
+  if (other.precheck == Precheck::full) precheck = Precheck::full;
 }
 
 TrustPolicy TrustPolicy::for_own_key() const {

@@ -16,7 +16,7 @@
 
 namespace driverext {
 
-/// In the folders of trust anchors; of several, the one in the first folder counts alone.
+/// In the folders of trust anchors.
 constexpr std::string_view kTrustPolicyFile = "policy.toml";
 
 /// No policy accepts RSA keys of fewer bits: they have 112 bits of security.
@@ -54,10 +54,14 @@ enum class Precheck { tree, full };
 struct TrustPolicy {
   CertificateRules certificates;
   std::set<Digest> revoked_root_hashes;
-  std::map<std::string, DriverRules> drivers;  ///< by driver; "*": every driver that is not named
+  std::map<std::string, DriverRules> drivers;  ///< by driver; "*": the anchors of every driver that names none
   Precheck precheck = Precheck::tree;
 
-  [[nodiscard]] const DriverRules* rules_for(const std::string& driver) const;
+  /// A table for one driver must not open it to anchors that "*" shuts out, so it inherits what it does not say.
+  [[nodiscard]] DriverRules rules_for(const std::string& driver) const;
+  /// Takes over what `other` refuses beyond doubt: revoked root hashes, versions below its minimum, signers without a
+  /// revocation list if it requires one, and its full precheck. Its other rules, on who signs how, are not taken over.
+  void add_refusals_of(const TrustPolicy& other);
   /// What of it holds for what the node itself signed: all but the rules on who signs and with what key.
   [[nodiscard]] TrustPolicy for_own_key() const;
 };

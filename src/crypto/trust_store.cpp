@@ -127,6 +127,10 @@ struct TrustStore::Anchors {
     STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
     TRY_VOID(check_rules(chain, signer));
     TRY_VOID(check_revocation(chain, signer, time));
+    for (int i = 0; i < sk_X509_num(chain); ++i) {
+      const int64_t valid_from = openssl::seconds_of(X509_get0_notBefore(sk_X509_value(chain, i)));
+      signer.valid_from = std::max(signer.valid_from, valid_from);
+    }
     return signer;
   }
 
@@ -242,7 +246,7 @@ Result<void> TrustStore::add_crl(ByteSpan file, std::string_view origin) {
 Result<TrustStore> TrustStore::load(const Dir& root, const std::vector<std::string>& folders) {
   TrustStore store;
   store.anchors_->earliest = earliest_time(root);
-  bool has_policy = false;
+  std::optional<TrustPolicy> policy;
   for (const std::string& folder : folders) {
     TRY(const std::vector<std::string> names, root.list(folder));
     for (const std::string& name : names) {
@@ -253,11 +257,17 @@ Result<TrustStore> TrustStore::load(const Dir& root, const std::vector<std::stri
       } else if (name.ends_with(".crl")) {
         TRY(const std::string list, root.read_file(path, kMaxRevocationFile));
         TRY_VOID(store.add_crl(as_bytes(list), root.path_of(path)));
-      } else if (name == kTrustPolicyFile && !std::exchange(has_policy, true)) {
-        TRY(store.anchors_->policy, read_policy(root, path));
+      } else if (name == kTrustPolicyFile) {
+        TRY(TrustPolicy found, read_policy(root, path));
+        if (policy) {
+          policy->add_refusals_of(found);
+        } else {
+          policy = std::move(found);
+        }
       }
     }
   }
+  if (policy) store.anchors_->policy = *std::move(policy);
   return store;
 }
 

@@ -28,6 +28,8 @@ struct Signer {
   std::string fingerprint;  ///< SHA-256 of the DER certificate, hex
   /// Those in the chain from the signer's certificate up to the first that is an anchor, or further where all are.
   std::vector<SignerAnchor> anchors = {};
+  /// When the chain's newest certificate became valid: seconds since 1970.
+  int64_t valid_from = 0;
 };
 
 /// When a signature's certificates must have been valid: seconds since 1970. Called with the
@@ -46,7 +48,8 @@ class TrustStore {
   TrustStore& operator=(TrustStore&&) noexcept;
 
   /// Adds every `*.crt` (PEM) and `*.crl` (PEM or DER) of the folders, in the order given; absent folders are empty.
-  /// The first policy.toml that is found in them is the policy. Time is not before earliest_time() of `root`. A file
+  /// The first policy.toml that is found in them is the policy, with the refusals of the later ones: what an OS vendor
+  /// revokes stays revoked beside a policy of the node. Time is not before earliest_time() of `root`. A file
   /// that cannot be used is an error (Reason::config_invalid): a trust anchor that is silently not loaded would show as
   /// an untrusted image far from its cause, and a policy or a revocation would not show at all.
   static Result<TrustStore> load(const Dir& root, const std::vector<std::string>& folders);

@@ -11,6 +11,7 @@ namespace {
 // Not the folders of driverext itself: they are dated when something is put into them, by whatever the clock said then.
 constexpr std::string_view kOsBuild = "usr/lib/os-release";
 constexpr size_t kMaxClockFile = 32;
+constexpr int64_t kNoBuildFrom = 2'398'377'600;  // 2046-01-01
 
 // What cannot be read as a time is none: the next good image mends it.
 int64_t remembered_time(const Dir& root) {
@@ -27,12 +28,12 @@ int64_t remembered_time(const Dir& root) {
 int64_t earliest_time(const Dir& root) {
   const Result<std::optional<struct stat>> os = root.status(kOsBuild);
   const int64_t built = os && *os ? static_cast<int64_t>((*os)->st_mtim.tv_sec) : 0;
-  return std::max({built, remembered_time(root), int64_t{0}});
+  return std::max({built < kNoBuildFrom ? built : 0, remembered_time(root), int64_t{0}});
 }
 
-Result<void> remember_time(const Dir& root, int64_t now, uint64_t created) {
+Result<void> remember_time(const Dir& root, int64_t now, uint64_t signed_after) {
   if (now <= 0) return {};
-  const auto time = static_cast<int64_t>(std::min(static_cast<uint64_t>(now), created));
+  const auto time = static_cast<int64_t>(std::min(static_cast<uint64_t>(now), signed_after));
   if (time <= remembered_time(root)) return {};
   return root.write_atomic(kClockFile, std::to_string(time) + "\n", 0644);
 }

@@ -16,11 +16,18 @@ namespace driverext {
 constexpr std::string_view kClockFile = "var/lib/driverext/clock";
 
 /// The later of the OS's build, as its os-release file is dated, and what is remembered; 0 if neither is known.
+///
+/// A date from 2046 on is taken for a mistake (a file that was touched, or an OS that was built, while the clock was
+/// decades ahead): believed, it would end every certificate for ever, in a read-only /usr without a remedy, while a
+/// build date that is not believed only leaves the other three. The bound is not one on the distance to the clock,
+/// since this is what corrects a clock that starts in 1970.
 int64_t earliest_time(const Dir& root);
 
-/// To be called when an image, made by somebody else at `created`, was found good while the clock said `now`.
-/// Remembered is the earlier of the two, and only if it is later than what was remembered: a clock that once was years
-/// ahead would else keep the host from ever trusting a certificate again, and so would a publisher's.
-Result<void> remember_time(const Dir& root, int64_t now, uint64_t created);
+/// To be called when an image of somebody else's was found good while the clock said `now`. `signed_after`: the later
+/// of the image's creation and the day from which its signer's certificates are valid: without that day, a host whose
+/// clock is dead would refuse tomorrow, as not yet valid, a signer who is younger than the image and whom it accepted
+/// today. Remembered is the earlier of the two, and only if it is later than what was remembered: a clock that once was
+/// years ahead would else keep the host from ever trusting a certificate again, and so would a publisher's.
+Result<void> remember_time(const Dir& root, int64_t now, uint64_t signed_after);
 
 }  // namespace driverext

@@ -1,5 +1,6 @@
 #include "provisioner/provision.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <utility>
@@ -213,7 +214,8 @@ class Provision {
   // What the node built is dated by the clock that this is to check. Not remembered is only less strict.
   void remember_time_of(const KnownImage& known) {
     if (known.origin == Origin::built) return;
-    (void)remember_time(host_.root, host_.now, known.image.manifest().created);
+    const auto valid_from = static_cast<uint64_t>(std::max<int64_t>(known.image.signer().valid_from, 0));
+    (void)remember_time(host_.root, host_.now, std::max(known.image.manifest().created, valid_from));
   }
 
   // True if another image may be tried.

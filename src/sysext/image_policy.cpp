@@ -12,22 +12,22 @@ Result<void> check_image_policy(const TrustPolicy& policy, const Manifest& manif
     return make_error(Errc::untrusted, Reason::image_revoked,
                       "this image of " + what + " (root hash " + to_hex(root_hash) + ") is revoked");
   }
-  const DriverRules* rules = policy.rules_for(manifest.driver);
-  if (rules == nullptr || rules->minimum_version.empty()) return {};
-  const std::optional<int> order = compare_versions(manifest.version, rules->minimum_version);
+  const std::string minimum = policy.rules_for(manifest.driver).minimum_version;
+  if (minimum.empty()) return {};
+  const std::optional<int> order = compare_versions(manifest.version, minimum);
   if (order && *order >= 0) return {};
   return make_error(Errc::untrusted, Reason::version_too_old,
-                    what + (order ? " is older than " : " cannot be compared with ") + rules->minimum_version +
+                    what + (order ? " is older than " : " cannot be compared with ") + minimum +
                         ", the oldest version that is accepted");
 }
 
 Result<void> check_signer_policy(const TrustPolicy& policy, const Manifest& manifest, const Signer& signer) {
-  const DriverRules* rules = policy.rules_for(manifest.driver);
-  if (rules == nullptr || !rules->anchors) return {};
+  const std::optional<std::vector<std::string>> accepted = policy.rules_for(manifest.driver).anchors;
+  if (!accepted) return {};
   std::string theirs;
   for (const SignerAnchor& anchor : signer.anchors) {
     const auto is_this = [&](const std::string& name) { return name == anchor.file || name == anchor.fingerprint; };
-    if (std::any_of(rules->anchors->begin(), rules->anchors->end(), is_this)) return {};
+    if (std::any_of(accepted->begin(), accepted->end(), is_this)) return {};
     theirs += (theirs.empty() ? "" : ", ") + anchor.file;
   }
   return make_error(Errc::untrusted, Reason::untrusted_signer,

@@ -12,6 +12,7 @@ namespace driverext {
 namespace {
 
 constexpr uint64_t kFormat = 1;
+constexpr uint64_t kLastSecond = 253'402'300'799;  // of the year 9999: fits every type that holds a time
 constexpr std::array<std::string_view, 5> kKindNames = {"modules", "userland", "complete", "source", "builder"};
 
 Result<void> parse_loadable(const Json& object, Manifest& manifest) {
@@ -95,6 +96,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
   TRY(manifest.license, json_string(object, "license"));
   TRY_VOID(check_text("license", manifest.license));
   TRY(manifest.created, json_number(object, "created"));
+  if (manifest.created > kLastSecond) return make_error(Errc::invalid_input, "\"created\" is beyond the year 9999");
   if (!object.contains("os")) return make_error(Errc::invalid_input, "member \"os\" is missing");
   TRY_VOID(only_members(object["os"], kOsMembers));
   TRY(manifest.os_id, json_string(object["os"], "id"));

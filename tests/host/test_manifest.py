@@ -80,6 +80,7 @@ class Manifests(unittest.TestCase):
                              "kernels": ["6.1"], "modules": [], "userland": "", "license": "a\n", "version": "1.0\n"}.items():
             with self.subTest(place):
                 self.assertFalse(self.validator.is_valid(manifest | {place: value}))
+        self.assertFalse(self.validator.is_valid(manifest | {"created": 253402300800}))
         for place, value in {"path": "/usr/x.ko", "sha256": "ab", "buildId": "abc", "imports": {"kfree": "7"}, "extra": 1,
                              "imports ": {}, "softdeps": {}, "aliases": [], "parameters": [{"type": "int"}],
                              "size": 1.5}.items():

@@ -363,6 +363,13 @@ TEST(Manifest, NumbersAreWholeAndNotNegative) {
   }
 }
 
+TEST(Manifest, CreationIsNotBeyondTheYear9999) {
+  EXPECT_EQ(edited([](OrderedJson& object) { object["created"] = 253'402'300'799; }), "fine");
+  for (const uint64_t bad : {uint64_t{253'402'300'800}, uint64_t{1} << 62, UINT64_MAX}) {
+    EXPECT_EQ(edited([&](OrderedJson& object) { object["created"] = bad; }), "invalid_input") << bad;
+  }
+}
+
 TEST(Manifest, ModuleListIsBounded) {
   EXPECT_EQ(edited([](OrderedJson& object) { object["modules"] = OrderedJson::array(); }), "invalid_input");
   const auto with_modules = [](size_t count) {

@@ -39,6 +39,20 @@ TEST(TrustedClock, ItIsLaterThanTheBuildOfTheOsAndThanWhatIsRemembered) {
   EXPECT_EQ(earliest_time(host.root()), 4000);
 }
 
+// A file touched while the clock was decades ahead, in a /usr that nobody can write to, would end every certificate.
+TEST(TrustedClock, BuildDateOfAnotherAgeIsNotBelieved) {
+  const FakeHost host;
+  constexpr int64_t kEndOf2045 = 2'398'377'599;
+  set_os_build(host, kEndOf2045);
+  EXPECT_EQ(earliest_time(host.root()), kEndOf2045);
+  for (const int64_t built : {kEndOf2045 + 1, int64_t{3'786'912'000}, int64_t{9'000'000'000}}) {
+    set_os_build(host, built);
+    EXPECT_EQ(earliest_time(host.root()), 0) << built;
+  }
+  must(remember_time(host.root(), test::kNow, 5000));
+  EXPECT_EQ(earliest_time(host.root()), 5000);
+}
+
 TEST(TrustedClock, GoesForwardOnly) {
   const FakeHost host;
   must(remember_time(host.root(), test::kNow, 5000));
@@ -119,6 +133,24 @@ TEST_F(ClockOfAHost, SettingItBackMakesNoExpiredCertificateValid) {
   }
 }
 
+// The certificate is younger than the image. With a good clock it is accepted once, and then without one too.
+TEST(TrustedClock, SignerWhoWasGoodOnceIsNotTooYoungForAClockThatIsDead) {
+  constexpr int64_t kIssued = kCreated + 1'000'000;
+  const test::Identity young = test::make_identity({.valid_from = kIssued});
+  const std::string bytes = test::build_bytes({.created = kCreated}, &young);
+  FakeHost host;
+  host.know_image(bytes);
+  host.write("etc/driverext/trust/publisher.crt", young.certificate_pem);
+  host.drop("sample.raw", bytes);
+  host.now = 0;
+  EXPECT_EQ(host.provision().reason, Reason::untrusted_signer);
+  host.now = test::kNow;
+  ASSERT_EQ(host.provision().reason, Reason::provisioned);
+  EXPECT_EQ(earliest_time(host.root()), kIssued);
+  host.now = 0;
+  EXPECT_EQ(host.provision().reason, Reason::provisioned);
+}
+
 TEST_F(ClockOfAHost, WhatWasRememberedCountsToo) {
   must(remember_time(host_.root(), test::kNow, kCreated + 50'000));
   EXPECT_EQ(outcome(kCreated), "untrusted/untrusted-signer");
@@ -138,14 +170,25 @@ TEST(TrustOfAHost, DamagedPolicyTrustsNothing) {
   EXPECT_TRUE(host.kernel.state().modules.empty());
 }
 
-TEST(TrustOfAHost, PolicyOfTheNodeTakesThePlaceOfTheOneOfTheOs) {
+TEST(TrustOfAHost, OnWhoMaySignThePolicyOfTheNodeTakesThePlaceOfTheOneOfTheOs) {
   FakeHost host;
   host.drop("sample.raw", sample_bytes());
-  host.write("usr/lib/driverext/trust/policy.toml", "[driver.testcam]\nminimum-version = \"2\"\n");
-  EXPECT_EQ(host.provision().reason, Reason::version_too_old);
+  host.write("usr/lib/driverext/trust/policy.toml", "[driver.testcam]\nanchors = []\n");
+  EXPECT_EQ(host.provision().reason, Reason::untrusted_signer);
   host.know_image(sample_bytes());
   host.write("etc/driverext/trust/policy.toml", "");
   EXPECT_EQ(host.provision().reason, Reason::provisioned);
+}
+
+TEST(TrustOfAHost, WhatTheOsRevokesStaysRevokedBesideAPolicyOfTheNode) {
+  const std::string root_hash = test::signature_of(sample_bytes())["rootHash"];
+  FakeHost host;
+  host.drop("sample.raw", sample_bytes());
+  host.write("etc/driverext/trust/policy.toml", "[driver.testcam]\nminimum-version = \"1\"\n");
+  host.write("usr/lib/driverext/trust/policy.toml", "[driver.testcam]\nminimum-version = \"2\"\n");
+  EXPECT_EQ(host.provision().reason, Reason::version_too_old);
+  host.write("usr/lib/driverext/trust/policy.toml", "[revoked]\nroot-hashes = [\"" + root_hash + "\"]\n");
+  EXPECT_EQ(host.provision().reason, Reason::image_revoked);
 }
 
 TEST(TrustOfAHost, ImageInTheStoreIsRefusedOnceItIsRevoked) {

@@ -88,8 +88,10 @@ TEST(ImagePolicy, AnchorIsKnownByEachNameThatItHas) {
   EXPECT_EQ(verdict(verify(sample_bytes(), anchors)), "fine");
 }
 
-TEST(ImagePolicy, RuleOfADriverTakesThePlaceOfTheOneForAllOthers) {
-  EXPECT_EQ(outcome("[driver.\"*\"]\nanchors = []\n[driver.testcam]\nminimum-version = \"1\"\n"), "fine");
+TEST(ImagePolicy, AnchorsOfADriverTakeThePlaceOfThoseForAllOthers) {
+  EXPECT_EQ(outcome("[driver.\"*\"]\nanchors = []\n[driver.testcam]\nanchors = [\"publisher.crt\"]\n"), "fine");
+  EXPECT_EQ(outcome("[driver.\"*\"]\nanchors = []\n[driver.testcam]\nminimum-version = \"1\"\n"),
+            "untrusted/untrusted-signer");
   EXPECT_EQ(outcome("[driver.\"*\"]\nanchors = []\n[driver.othercam]\nminimum-version = \"1\"\n"),
             "untrusted/untrusted-signer");
 }

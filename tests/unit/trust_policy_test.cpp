@@ -27,7 +27,8 @@ TEST(TrustPolicy, EmptyFileIsTheDefaults) {
   EXPECT_EQ(policy.certificates.crl, CrlRule::if_there);
   EXPECT_TRUE(policy.certificates.extended_key_usage.empty());
   EXPECT_TRUE(policy.revoked_root_hashes.empty());
-  EXPECT_EQ(policy.rules_for("any"), nullptr);
+  EXPECT_EQ(policy.rules_for("any").minimum_version, "");
+  EXPECT_FALSE(policy.rules_for("any").anchors);
   EXPECT_EQ(policy.precheck, Precheck::tree);
 }
 
@@ -60,11 +61,9 @@ TEST(TrustPolicy, EverySettingIsRead) {
   EXPECT_EQ(policy.certificates.keys.curves, (std::set<std::string>{"P-384"}));
   EXPECT_FALSE(policy.certificates.keys.ed25519);
   EXPECT_EQ(policy.revoked_root_hashes.size(), 1U);
-  ASSERT_NE(policy.rules_for("gpu"), nullptr);
-  EXPECT_EQ(policy.rules_for("gpu")->minimum_version, "580.65.06");
-  EXPECT_EQ(policy.rules_for("gpu")->anchors, (std::vector<std::string>{"vendor.crt", std::string(64, 'b')}));
-  ASSERT_NE(policy.rules_for("cam"), nullptr);
-  EXPECT_EQ(policy.rules_for("cam")->anchors, std::vector<std::string>());
+  EXPECT_EQ(policy.rules_for("gpu").minimum_version, "580.65.06");
+  EXPECT_EQ(policy.rules_for("gpu").anchors, (std::vector<std::string>{"vendor.crt", std::string(64, 'b')}));
+  EXPECT_EQ(policy.rules_for("cam").anchors, std::vector<std::string>());
 }
 
 // There is no setting that says yes: each of these is an unknown key or a value that is not accepted.
@@ -140,10 +139,54 @@ TEST(TrustPolicy, FingerprintsMayBeWrittenAsOpensslPrintsThem) {
   std::string plain;
   for (int i = 0; i < 32; ++i) plain += "ab";
   const TrustPolicy policy = must(parse("[driver.x]\nanchors = [\"" + printed + "\"]"));
-  EXPECT_EQ(policy.rules_for("x")->anchors, std::vector<std::string>{plain});
+  EXPECT_EQ(policy.rules_for("x").anchors, std::vector<std::string>{plain});
 }
 
-TEST(TrustPolicy, FirstFolderThatHasOneCountsAlone) {
+TEST(TrustPolicy, TableOfADriverDoesNotOpenItToOtherAnchors) {
+  const std::string all = "[driver.\"*\"]\nanchors = [\"fleet.crt\"]\n";
+  const auto anchors = [&](const std::string& own) {
+    return must(parse(all + "[driver.gpu]\n" + own)).rules_for("gpu").anchors;
+  };
+  EXPECT_EQ(anchors("minimum-version = \"580\"\n"), std::vector<std::string>{"fleet.crt"});
+  EXPECT_EQ(anchors(""), std::vector<std::string>{"fleet.crt"});
+  EXPECT_EQ(anchors("anchors = [\"vendor.crt\"]\n"), std::vector<std::string>{"vendor.crt"});
+  EXPECT_EQ(anchors("anchors = []\n"), std::vector<std::string>());
+}
+
+TEST(TrustPolicy, RefusalsOfTheVendorHoldBesideThePolicyOfTheNode) {
+  const std::string other(64, 'b');
+  const std::string vendor = "precheck = \"full\"\n[signature]\nrequire-crl = true\n[revoked]\nroot-hashes = [\"" +
+                             kHash +
+                             "\"]\n[driver.gpu]\nminimum-version = \"580.9\"\nanchors = [\"vendor.crt\"]\n"
+                             "[driver.cam]\nminimum-version = \"2\"\n[driver.\"*\"]\nanchors = []\n";
+  const std::string node = "[revoked]\nroot-hashes = [\"" + other +
+                           "\"]\n[driver.gpu]\nminimum-version = \"580.65\"\n[driver.cam]\nminimum-version = \"1\"\n"
+                           "[driver.\"*\"]\nanchors = [\"fleet.crt\"]\n";
+  const test::TempDir scratch;
+  test::write_file(scratch / "etc/policy.toml", node);
+  test::write_file(scratch / "usr/policy.toml", vendor);
+  const TrustStore store = must(TrustStore::load(scratch.dir(), {"etc", "usr"}));
+  EXPECT_EQ(store.policy().precheck, Precheck::full);
+  EXPECT_EQ(store.policy().certificates.crl, CrlRule::required);
+  EXPECT_EQ(store.policy().revoked_root_hashes.size(), 2U);
+  EXPECT_EQ(store.policy().rules_for("gpu").minimum_version, "580.65");
+  EXPECT_EQ(store.policy().rules_for("cam").minimum_version, "2");
+  // Who may sign is the node's to say.
+  EXPECT_EQ(store.policy().rules_for("gpu").anchors, std::vector<std::string>{"fleet.crt"});
+  EXPECT_EQ(store.policy().rules_for("cam").anchors, std::vector<std::string>{"fleet.crt"});
+  EXPECT_EQ(store.policy().rules_for("any").anchors, std::vector<std::string>{"fleet.crt"});
+
+  // Strict as each of them is: an empty policy of the node takes nothing of that back.
+  test::write_file(scratch / "etc/policy.toml", "");
+  const TrustStore strict = must(TrustStore::load(scratch.dir(), {"etc", "usr"}));
+  EXPECT_EQ(strict.policy().precheck, Precheck::full);
+  EXPECT_EQ(strict.policy().certificates.crl, CrlRule::required);
+  EXPECT_EQ(strict.policy().revoked_root_hashes.size(), 1U);
+  EXPECT_EQ(strict.policy().rules_for("gpu").minimum_version, "580.9");
+  EXPECT_FALSE(strict.policy().rules_for("gpu").anchors);
+}
+
+TEST(TrustPolicy, OnSignersTheFirstFolderThatHasOneCountsAlone) {
   const test::TempDir scratch;
   test::write_file(scratch / "etc/policy.toml", "precheck = \"full\"\n");
   test::write_file(scratch / "usr/policy.toml", "[keys]\nrsa = 4096\n");
@@ -162,6 +205,10 @@ TEST(TrustPolicy, OneThatCannotBeReadTrustsNothing) {
   test::write_file(scratch / "usr/policy.toml", "precheck = \"tree\"\n");
   test::write_file(scratch / "etc/policy.toml", "unsigned = true\n");
   EXPECT_EQ(load(), "invalid_input/config-invalid");  // never the one of the other folder instead
+  test::write_file(scratch / "etc/policy.toml", "");
+  test::write_file(scratch / "usr/policy.toml", "unsigned = true\n");
+  EXPECT_EQ(load(), "invalid_input/config-invalid");  // nor without it
+  must(scratch.dir().remove_file("usr/policy.toml"));
   test::write_file(scratch / "etc/policy.toml", std::string(size_t{2} << 20, '#'));
   EXPECT_EQ(load(), "invalid_input/config-invalid");
   must(scratch.dir().remove_file("etc/policy.toml"));
@@ -180,8 +227,8 @@ TEST(TrustPolicy, OwnKeyIsBoundByTheRulesOnImagesOnly) {
   EXPECT_FALSE(own.certificates.keys.curves.empty());
   EXPECT_EQ(own.precheck, Precheck::full);
   EXPECT_EQ(own.revoked_root_hashes.size(), 1U);
-  EXPECT_EQ(own.rules_for("x")->minimum_version, "2");
-  EXPECT_FALSE(own.rules_for("x")->anchors);
+  EXPECT_EQ(own.rules_for("x").minimum_version, "2");
+  EXPECT_FALSE(own.rules_for("x").anchors);
 }
 
 }  // namespace
