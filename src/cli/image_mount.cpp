@@ -16,15 +16,16 @@ namespace driverext::cli {
 namespace {
 
 constexpr const char* kMountHelp =
-    "Usage: driverext image mount [--trust=FILE|DIR...] IMAGE DIR\n"
+    "Usage: driverext image mount [--trust=FILE|DIR...] [--without-verity] IMAGE DIR\n"
     "Verify an image as image verify does, and mount it read-only at a directory.\n"
     "\n"
-    "The kernel checks every block as it is read (dm-verity). Where it cannot, every block is\n"
-    "checked once before the mount. What is provisioned is not touched.\n"
+    "The kernel checks every block as it is read (dm-verity). What is provisioned is not touched.\n"
     "\n"
-    "      --trust=PATH  trust anchor: a certificate (PEM) or a directory of *.crt; may be given\n"
-    "                    several times. Default: /etc/driverext/trust and /usr/lib/driverext/trust\n"
-    "  -h, --help        show this help\n"
+    "      --trust=PATH      trust anchor: a certificate (PEM) or a directory of *.crt; may be given\n"
+    "                        several times. Default: /etc/driverext/trust and /usr/lib/driverext/trust\n"
+    "      --without-verity  for a kernel that has no dm-verity: reads and checks every block first;\n"
+    "                        the kernel does not check what is read later\n"
+    "  -h, --help            show this help\n"
     "\n"
     "Exit codes: 0 mounted, 65 not trusted, 77 not root.\n";
 
@@ -48,7 +49,8 @@ Result<void> check_root() {
   return make_error(Errc::system, Reason::not_permitted, "mounting needs root");
 }
 
-Result<void> mount(const std::string& image_path, const std::string& folder, const std::vector<std::string>& trust) {
+Result<void> mount(const std::string& image_path, const std::string& folder, const std::vector<std::string>& trust,
+                   Guard guard) {
   TRY_VOID(check_root());
   TRY(const std::string target, real_folder(folder));
   TRY(const TrustStore anchors, load_anchors(trust));
@@ -58,13 +60,11 @@ Result<void> mount(const std::string& image_path, const std::string& folder, con
       VerifiedImage::verify(std::move(file), anchors, static_cast<int64_t>(::time(nullptr))));
   TRY(const Dir root, Dir::open_root("/"));
   const std::unique_ptr<Kernel> kernel = make_linux_kernel(root);
-  TRY(const Guard guard, mount_image(*kernel, image, target));
-  if (guard == Guard::checked_once) {
-    std::fputs(
-        "driverext: this kernel has no dm-verity: every block was checked before the mount, but none is when it is "
-        "read\n",
-        stderr);
+  Result<void> mounted = mount_image(*kernel, root, image, target, guard);
+  if (!mounted && mounted.error().reason == Reason::kernel_feature_missing && guard == Guard::dm_verity) {
+    mounted.error().what += " (--without-verity mounts it without dm-verity: see --help)";
   }
+  TRY_VOID(std::move(mounted));
   std::printf("%s %s, signed by %s, is mounted at %s\n", image.manifest().driver.c_str(),
               image.manifest().version.c_str(), image.signer().subject.c_str(), target.c_str());
   return {};
@@ -74,7 +74,7 @@ Result<void> umount(const std::string& folder) {
   TRY_VOID(check_root());
   TRY(const std::string target, real_folder(folder));
   TRY(const Dir root, Dir::open_root("/"));
-  return unmount_image(*make_linux_kernel(root), target);
+  return unmount_image(*make_linux_kernel(root), root, target);
 }
 
 int finish(const Result<void>& result) { return result ? 0 : fail(result.error()); }
@@ -83,9 +83,11 @@ int finish(const Result<void>& result) { return result ? 0 : fail(result.error()
 
 int image_mount(int argc, char** argv) {
   std::vector<std::string> trust;
-  enum : int { kTrust = 256 };
+  Guard guard = Guard::dm_verity;
+  enum : int { kTrust = 256, kWithoutVerity };
   static constexpr std::array kOptions = {
       option{"trust", required_argument, nullptr, kTrust},
+      option{"without-verity", no_argument, nullptr, kWithoutVerity},
       option{"help", no_argument, nullptr, 'h'},
       option{nullptr, 0, nullptr, 0},
   };
@@ -93,6 +95,9 @@ int image_mount(int argc, char** argv) {
     switch (choice) {
       case kTrust:
         trust.emplace_back(optarg);
+        break;
+      case kWithoutVerity:
+        guard = Guard::checked_once;
         break;
       case 'h':
         std::fputs(kMountHelp, stdout);
@@ -102,7 +107,7 @@ int image_mount(int argc, char** argv) {
     }
   }
   if (optind + 2 != argc) return usage_error("name one image and one directory");
-  return finish(mount(argv[optind], argv[optind + 1], trust));
+  return finish(mount(argv[optind], argv[optind + 1], trust, guard));
 }
 
 int image_umount(int argc, char** argv) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "base/bytes.hpp"
@@ -68,7 +69,32 @@ Result<std::pair<dm_target_spec, std::string>> read_targets(int control, const s
   return std::pair(spec, std::string(text, ::strnlen(text, room)));
 }
 
+// Whether the kernel has a target now: to be asked after a table with it, for which the kernel tries to load it. A
+// refused table alone says nothing: EINVAL is what every fault in one gives.
+Result<bool> has_target(int control, const std::string& type) {
+  Request request("");
+  if (const int error = request.send(control, DM_LIST_VERSIONS); error != 0) {
+    return os_failure(error, "cannot list device-mapper's targets");
+  }
+  if ((request.header().flags & DM_BUFFER_FULL_FLAG) != 0) {
+    return make_error(Errc::unsupported, "device-mapper has too many targets to list");
+  }
+  return lists_target(std::as_bytes(std::span(request.payload(), request.payload_size())), type);
+}
+
 }  // namespace
+
+bool lists_target(ByteSpan versions, std::string_view type) {
+  constexpr size_t kName = offsetof(dm_target_versions, name);
+  while (versions.size() > kName) {
+    const std::string_view name = as_text(versions.subspan(kName));
+    if (name.substr(0, name.find('\0')) == type) return true;
+    const auto next = load_le<uint32_t>(versions, offsetof(dm_target_versions, next));
+    if (next == 0 || next > versions.size()) return false;
+    versions = versions.subspan(next);
+  }
+  return false;
+}
 
 Result<uint64_t> create(const std::string& name, const Table& table) {
   TRY(const UniqueFd control, open_control());
@@ -103,8 +129,8 @@ Result<uint64_t> create(const std::string& name, const Table& table) {
   std::memcpy(load.payload() + sizeof(spec), table.parameters.c_str(), table.parameters.size() + 1);
   if (const int error = load.send(control.get(), DM_TABLE_LOAD); error != 0) {
     Error failure = os_failure(error, "the kernel refused the dm-verity table of " + name);
-    // EINVAL is what an unknown target type gives: the kernel could not load dm-verity either.
-    if (error == EINVAL) failure.reason = Reason::kernel_feature_missing;
+    const Result<bool> there = has_target(control.get(), table.type);
+    if (there && !*there) failure.reason = Reason::kernel_feature_missing;
     return failure;
   }
 

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "base/bytes.hpp"
 #include "base/result.hpp"
 
 namespace driverext::dm {
@@ -23,10 +25,15 @@ struct Device {
 };
 
 /// Makes a read-only device with this one-target table and lets it run. Removed again on failure.
+/// Errors: Reason::kernel_feature_missing if the kernel has no device-mapper or no such target, and cannot load it.
 Result<uint64_t> create(const std::string& name, const Table& table);
 /// Nothing if there is none of that name, or one that never got a table.
 Result<std::optional<Device>> find(const std::string& name);
 /// Removed as soon as its last user has gone: udev may be looking at it just now.
 Result<void> remove(const std::string& name);
+
+/// Whether a target stands in what the kernel answers to DM_LIST_VERSIONS: struct dm_target_versions, one linked to the
+/// next by its offset.
+bool lists_target(ByteSpan versions, std::string_view type);
 
 }  // namespace driverext::dm

@@ -35,6 +35,8 @@ constexpr size_t kMaxList = size_t{64} << 20;
 constexpr std::string_view kSquashfsMagic = "hsqs";
 constexpr std::string_view kErofsMagic{"\xe2\xe1\xf5\xe0", 4};
 constexpr size_t kErofsSuperblock = 1024;
+// The open file as the programs that read it find it: on their standard input, opened anew, since they need to seek.
+constexpr const char* kStandardInput = "/proc/self/fd/0";
 
 // The command as it runs, in the container or not. A container does not pass our environment on.
 ProgramRequest packer(std::vector<std::string> command, const PackOptions& options) {
@@ -117,11 +119,12 @@ Result<void> stage_tree(const TreeEntries& entries, const fs::path& target, int 
   return {};
 }
 
-// The whole output of a program that lists or shows something.
-Result<std::string> output_of(std::vector<std::string> argv, size_t max_size, int cancel_fd) {
+// The whole output of a program that lists or shows something of an open file.
+Result<std::string> output_of(std::vector<std::string> argv, int file, size_t max_size, int cancel_fd) {
   std::string text;
   TRY(const std::string tail, run_program({.argv = std::move(argv),
                                            .added_environment = {"LC_ALL=C", "TZ=UTC"},
+                                           .input_fd = file,
                                            .cancel_fd = cancel_fd,
                                            .on_output = [&](std::string_view piece) {
                                              if (text.size() <= max_size) text += piece;
@@ -132,48 +135,89 @@ Result<std::string> output_of(std::vector<std::string> argv, size_t max_size, in
 }
 
 // A line of `unsquashfs -lln`: "-rwxr-xr-x 0/0   123 2023-11-14 22:13 squashfs-root/usr/bin/x".
-Result<void> take_listed(const std::string& line, TreeEntries& entries) {
-  constexpr std::string_view kRoot = " squashfs-root/";
-  constexpr std::string_view kArrow = " -> ";
-  const size_t at = line.find(kRoot);
-  if (at == std::string::npos || at < 10) return {};  // the root itself, and remarks
-  std::string path = line.substr(at + kRoot.size());
-  TreeEntry entry;
-  switch (line[0]) {
-    case 'd':
-      break;
-    case '-':
-      entry.type = TreeEntry::Type::file;
-      entry.mode = (line[3] == 'x' || line[3] == 's' ? S_IXUSR : 0U) |
-                   (line[3] == 's' || line[3] == 'S' ? S_ISUID : 0U) |
-                   (line[6] == 's' || line[6] == 'S' ? S_ISGID : 0U);
-      break;
-    case 'l': {
-      const size_t arrow = path.find(kArrow);
-      if (arrow == std::string::npos) return make_error(Errc::invalid_input, path + " is a link without a target");
-      entry.type = TreeEntry::Type::link;
-      entry.text = path.substr(arrow + kArrow.size());
-      path.resize(arrow);
-      break;
-    }
-    default:
-      return make_error(Errc::invalid_input, path + " is neither file, directory nor symbolic link");
+struct ListedLine {
+  std::string mode;
+  std::string size;  // of a link: of its target
+  std::string name;  // to the end of the line
+};
+
+Error cannot_be_told(const std::string& line) {
+  return make_error(Errc::invalid_input,
+                    "a file name with a line break or \" -> \" in it, or not a listing at all: " + printable(line));
+}
+
+// Names are printed as they are. One with a line break goes on in a line that is none, since no name has a "/" in it,
+// and owner and group have one between them.
+Result<ListedLine> split_listed(const std::string& line) {
+  constexpr std::string_view kRoot = "squashfs-root";
+  std::array<std::string, 5> fields;  // mode, owner/group, size, day, time
+  size_t at = 0;
+  for (std::string& field : fields) {
+    at = std::min(line.find_first_not_of(' ', at), line.size());
+    const size_t end = std::min(line.find(' ', at), line.size());
+    field = line.substr(at, end - at);
+    at = end;
   }
-  entries.emplace(std::move(path), std::move(entry));
+  const auto number = [](std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  const size_t slash = fields[1].find('/');
+  if (fields[0].size() != 10 || slash == std::string::npos || !number(fields[1].substr(0, slash)) ||
+      !number(fields[1].substr(slash + 1))) {
+    return cannot_be_told(line);
+  }
+  if (std::string_view("d-l").find(fields[0][0]) == std::string_view::npos) {
+    return make_error(Errc::invalid_input, printable(line) + ": neither file, directory nor symbolic link");
+  }
+  if (!number(fields[2]) || at == line.size() || line.compare(at + 1, kRoot.size(), kRoot) != 0) {
+    return cannot_be_told(line);
+  }
+  const size_t name = at + 1 + kRoot.size();
+  if (name < line.size() && line[name] != '/') return cannot_be_told(line);
+  return ListedLine{fields[0], fields[2], name < line.size() ? line.substr(name + 1) : ""};
+}
+
+Result<void> take_listed(const std::string& line, TreeEntries& entries) {
+  constexpr std::string_view kArrow = " -> ";
+  TRY(const ListedLine listed, split_listed(line));
+  if (listed.name.empty()) return {};  // the root itself
+  const std::string& mode = listed.mode;
+  std::string path = listed.name;
+  TreeEntry entry;
+  const size_t arrow = path.find(kArrow);
+  if (mode[0] == 'l') {
+    if (arrow == std::string::npos) return cannot_be_told(line);
+    entry.type = TreeEntry::Type::link;
+    entry.text = path.substr(arrow + kArrow.size());
+    path.resize(arrow);
+    // Wrong if there is a second arrow, whichever of them is meant, or a line break.
+    if (std::to_string(entry.text.size()) != listed.size) return cannot_be_told(line);
+  } else if (arrow != std::string::npos) {
+    return cannot_be_told(line);
+  } else if (mode[0] == '-') {
+    entry.type = TreeEntry::Type::file;
+    entry.mode = (mode[3] == 'x' || mode[3] == 's' ? S_IXUSR : 0U) | (mode[3] == 's' || mode[3] == 'S' ? S_ISUID : 0U) |
+                 (mode[6] == 's' || mode[6] == 'S' ? S_ISGID : 0U);
+  }
+  if (!entries.emplace(std::move(path), std::move(entry)).second) return cannot_be_told(line);
   return {};
 }
 
-Result<void> read_squashfs(const std::string& file, int cancel_fd, FinishedFileSystem& found) {
-  TRY(const std::string list, output_of({"unsquashfs", "-no-progress", "-lln", file}, kMaxList, cancel_fd));
-  for (const std::string& line : split(list, '\n')) TRY_VOID(take_listed(line, found.entries));
+Result<void> read_squashfs(FinishedFileSystem& found, int cancel_fd) {
+  const int file = found.fd.get();
+  TRY(const std::string list,
+      output_of({"unsquashfs", "-no-progress", "-lln", kStandardInput}, file, kMaxList, cancel_fd));
+  std::vector<std::string> lines = split(list, '\n');
+  if (lines.back().empty()) lines.pop_back();  // the last one ends too
+  for (const std::string& line : lines) TRY_VOID(take_listed(line, found.entries));
   if (!found.entries.contains(std::string(kManifestPath))) return {};
-  TRY(found.manifest_text,
-      output_of({"unsquashfs", "-no-progress", "-cat", file, std::string(kManifestPath)}, kMaxManifestSize, cancel_fd));
+  TRY(found.manifest_text, output_of({"unsquashfs", "-no-progress", "-cat", kStandardInput, std::string(kManifestPath)},
+                                     file, kMaxManifestSize, cancel_fd));
   return {};
 }
 
 // erofs-utils 1.5 shows no single file: all of it is unpacked, to a place that goes away.
-Result<void> read_erofs(const std::string& file, int cancel_fd, FinishedFileSystem& found) {
+Result<void> read_erofs(FinishedFileSystem& found, int cancel_fd) {
   std::error_code error;
   std::string scratch = (fs::temp_directory_path(error) / "driverext-erofs-XXXXXX").string();
   if (::mkdtemp(scratch.data()) == nullptr) return os_failure(errno, "cannot make a directory in /tmp");
@@ -183,8 +227,8 @@ Result<void> read_erofs(const std::string& file, int cancel_fd, FinishedFileSyst
   });
   const std::string tree = scratch + "/tree";
   TRY(const std::string words,
-      output_of({"fsck.erofs", "--extract=" + tree, "--no-preserve-owner", "--preserve-perms", file}, kMaxList,
-                cancel_fd));
+      output_of({"fsck.erofs", "--extract=" + tree, "--no-preserve-owner", "--preserve-perms", kStandardInput},
+                found.fd.get(), kMaxList, cancel_fd));
   (void)words;
   TRY(found.entries, list_tree({tree, ""}));
   TRY(const Dir root, Dir::open_root(tree));
@@ -194,14 +238,14 @@ Result<void> read_erofs(const std::string& file, int cancel_fd, FinishedFileSyst
 }
 
 Result<FinishedFileSystem> recognize(const std::string& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return os_failure(errno, "cannot open " + file);
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return os_failure(errno, "cannot look at " + file);
   FinishedFileSystem found;
+  found.fd = UniqueFd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!found.fd) return os_failure(errno, "cannot open " + file);
+  struct stat info {};
+  if (::fstat(found.fd.get(), &info) != 0) return os_failure(errno, "cannot look at " + file);
   found.size = static_cast<uint64_t>(std::max<off_t>(info.st_size, 0));
   std::array<std::byte, kErofsSuperblock + 4> head{};
-  if (S_ISREG(info.st_mode) && found.size >= head.size()) TRY_VOID(read_exactly(fd.get(), head, 0, file));
+  if (S_ISREG(info.st_mode) && found.size >= head.size()) TRY_VOID(read_exactly(found.fd.get(), head, 0, file));
   const std::string_view text = as_text(head);
   if (text.starts_with(kSquashfsMagic)) return found;
   found.type = FileSystem::erofs;
@@ -256,8 +300,7 @@ Result<void> pack_erofs(const TreeEntries& entries, const PackOptions& options, 
 
 Result<FinishedFileSystem> read_file_system(const std::string& file, int cancel_fd) {
   TRY(FinishedFileSystem found, recognize(file));
-  TRY_VOID(
-      (found.type == FileSystem::squashfs ? read_squashfs : read_erofs)(file, cancel_fd, found).with_context(file));
+  TRY_VOID((found.type == FileSystem::squashfs ? read_squashfs : read_erofs)(found, cancel_fd).with_context(file));
   if (!found.manifest_text.empty()) return found;
   return make_error(Errc::invalid_input, file + " holds no " + std::string(kManifestPath) + "; put one into its tree");
 }

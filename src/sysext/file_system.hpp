@@ -9,6 +9,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "sys/fd.hpp"
 #include "sysext/image_tree.hpp"
 
 namespace driverext {
@@ -41,12 +42,15 @@ Result<void> pack_erofs(const TreeEntries& entries, const PackOptions& options, 
 
 /// What is in a finished file system: by unsquashfs, or fsck.erofs. Of the files only the manifest is read.
 struct FinishedFileSystem {
+  UniqueFd fd;  ///< of the very file that was read
   FileSystem type = FileSystem::squashfs;
   uint64_t size = 0;  ///< bytes
   std::string manifest_text;
   TreeEntries entries;
 };
-/// Errors: Errc::invalid_input if it is neither squashfs nor erofs, or holds no manifest.
+/// Opened once: whoever replaces the file meanwhile changes nothing.
+/// Errors: Errc::invalid_input if it is neither squashfs nor erofs, holds no manifest, or a name that cannot be told
+/// from others in a listing (line breaks, " -> ").
 Result<FinishedFileSystem> read_file_system(const std::string& file, int cancel_fd = -1);
 
 }  // namespace driverext

@@ -13,6 +13,7 @@ constexpr size_t kEntriesOffset = 2 * kSectorSize;
 constexpr std::string_view kSignature = "EFI PART";
 constexpr uint32_t kRevision = 0x00010000;
 constexpr uint8_t kProtectiveType = 0xee;
+constexpr size_t kMbrSize = 446 + 12;  // of the first partition in the MBR
 
 Error malformed(std::string what) {
   return make_error(Errc::untrusted, Reason::image_malformed, "partition table: " + std::move(what));
@@ -68,15 +69,29 @@ Result<void> check_header(ByteSpan sector, const char* which, uint64_t own_secto
   return {};
 }
 
-// Old tools go by the MBR: it must show them one partition that is none of theirs.
-Result<void> check_protective_mbr(ByteSpan sector) {
-  constexpr size_t kFirst = 446;
-  constexpr size_t kSize = 16;
-  if (load_le<uint16_t>(sector, 510) != 0xaa55 || load_le<uint8_t>(sector, kFirst + 4) != kProtectiveType ||
-      load_le<uint32_t>(sector, kFirst + 8) != 1 || !is_all_zero(sector.subspan(kFirst + kSize, 3 * kSize))) {
-    return malformed("the MBR before it is not a protective one");
-  }
-  return {};
+Bytes format_protective_mbr(uint64_t sectors) {
+  constexpr size_t kEntry = 446;
+  Bytes mbr(kSectorSize);
+  // CHS fields of a protective MBR: 0x000200 to 0xffffff.
+  store_le<uint8_t>(mbr, kEntry + 2, 0x02);
+  store_le<uint8_t>(mbr, kEntry + 4, kProtectiveType);
+  store_le<uint16_t>(mbr, kEntry + 5, 0xffff);
+  store_le<uint8_t>(mbr, kEntry + 7, 0xff);
+  store_le<uint32_t>(mbr, kEntry + 8, 1);
+  store_le<uint32_t>(mbr, kMbrSize, static_cast<uint32_t>(std::min<uint64_t>(sectors - 1, UINT32_MAX)));
+  store_le<uint16_t>(mbr, 510, 0xaa55);
+  return mbr;
+}
+
+// Nothing signs the MBR, and there are readers that look at it first: old tools for partitions, all others for the
+// magic number of a file system, which would be another image to them. So each byte is what sfdisk and systemd-repart
+// write: no boot code, no disk signature, one partition over all of it.
+Result<void> check_protective_mbr(ByteSpan sector, uint64_t sectors) {
+  Bytes wanted = format_protective_mbr(sectors);
+  // Some tools write this one whatever the size is.
+  if (load_le<uint32_t>(sector, kMbrSize) == UINT32_MAX) store_le<uint32_t>(wanted, kMbrSize, UINT32_MAX);
+  if (as_text(sector) == as_text(wanted)) return {};
+  return malformed("the MBR before it is not a protective one");
 }
 
 Result<void> check_overlap(std::vector<Partition> partitions) {
@@ -99,7 +114,7 @@ Result<std::vector<Partition>> parse_gpt(ByteSpan head, ByteSpan tail, uint64_t 
   if (file_size % kSectorSize != 0) return malformed("the file does not end with a whole sector");
   const uint64_t sectors = file_size / kSectorSize;
   const uint64_t backup_entries = sectors - kGptBackupSize / kSectorSize;
-  TRY_VOID(check_protective_mbr(head.first(kSectorSize)));
+  TRY_VOID(check_protective_mbr(head.first(kSectorSize), sectors));
   const ByteSpan header = head.subspan(kSectorSize, kSectorSize);
   TRY_VOID(check_header(header, "first table", 1, sectors - 1, kEntriesOffset / kSectorSize));
   const ByteSpan entries = head.subspan(kEntriesOffset, kEntryCount * kEntrySize);
@@ -170,18 +185,8 @@ GptBytes format_gpt(const std::vector<Partition>& partitions, const Guid& disk, 
   const uint64_t last_usable = sectors - kGptBackupSize / kSectorSize - 1;
   const uint64_t backup_entries = last_usable + 1;
 
-  Bytes protective(kSectorSize);
-  store_le<uint8_t>(protective, 446 + 4, kProtectiveType);
-  store_le<uint32_t>(protective, 446 + 8, 1);
-  store_le<uint32_t>(protective, 446 + 12, static_cast<uint32_t>(std::min<uint64_t>(sectors - 1, 0xffffffff)));
-  // CHS fields of a protective MBR: 0x000200 to 0xffffff.
-  store_le<uint8_t>(protective, 446 + 2, 0x02);
-  store_le<uint16_t>(protective, 446 + 5, 0xffff);
-  store_le<uint8_t>(protective, 446 + 7, 0xff);
-  store_le<uint16_t>(protective, 510, 0xaa55);
-
   GptBytes bytes;
-  bytes.head = std::move(protective);
+  bytes.head = format_protective_mbr(sectors);
   const Bytes primary = format_header(entries, disk, 1, sectors - 1, 2, last_usable);
   bytes.head.insert(bytes.head.end(), primary.begin(), primary.end());
   bytes.head.insert(bytes.head.end(), entries.begin(), entries.end());

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 
@@ -27,7 +29,7 @@ Error interrupted() { return make_error(Errc::transient, "hashing was interrupte
 
 // Runs `work(first, count)` over all windows of `blocks` blocks, in order, on all processors. make_work(): called once
 // a thread, for what has buffers of its own. The error of the lowest window that failed is returned; all windows below
-// it were done.
+// it were done. Nothing is thrown, whatever memory, the system or options.progress throw: it becomes the error.
 template <class MakeWork>
 Result<void> for_each_window(uint64_t blocks, const HashOptions& options, const MakeWork& make_work) {
   std::atomic<uint64_t> next{0};
@@ -35,6 +37,24 @@ Result<void> for_each_window(uint64_t blocks, const HashOptions& options, const 
   std::optional<Error> failure;
   uint64_t failed_at = blocks;
 
+  const auto fail = [&](uint64_t at, Error error) {
+    const std::lock_guard lock(mutex);
+    if (!failure || at < failed_at) {
+      failed_at = at;
+      failure = std::move(error);
+    }
+    next = blocks;  // windows already begun are finished
+  };
+  // What is thrown belongs to no window: it counts before all of them.
+  const auto guarded = [&](auto&& action) {
+    try {
+      action();
+    } catch (const std::bad_alloc&) {
+      fail(0, make_error(Errc::system, "out of memory"));
+    } catch (const std::exception& thrown) {
+      fail(0, make_error(Errc::system, thrown.what()));
+    }
+  };
   const auto run = [&](auto&& told) {
     auto work = make_work();
     while (true) {
@@ -42,31 +62,29 @@ Result<void> for_each_window(uint64_t blocks, const HashOptions& options, const 
       if (first >= blocks) return;
       const uint64_t count = std::min(kWindow, blocks - first);
       Result<void> done = is_readable(options.cancel_fd) ? interrupted() : work(first, count);
-      if (!done) {
-        const std::lock_guard lock(mutex);
-        if (first < failed_at) {
-          failed_at = first;
-          failure = std::move(done).error();
-        }
-        next = blocks;  // windows already begun are finished
-        return;
-      }
+      if (!done) return fail(first, std::move(done).error());
       told(first + count);
     }
+  };
+  const auto tell = [&](uint64_t done) {
+    if (options.progress) options.progress(done * kVerityBlock, blocks * kVerityBlock);
   };
 
   const uint64_t windows = (blocks + kWindow - 1) / kWindow;
   const unsigned processors = std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads);
-  std::vector<std::thread> threads;
-  for (uint64_t i = 1; i < std::min<uint64_t>(processors, windows); ++i) {
-    threads.emplace_back([&] { run([](uint64_t) {}); });
+  {
+    std::vector<std::jthread> threads;
+    try {
+      for (uint64_t i = 1; i < std::min<uint64_t>(processors, windows); ++i) {
+        threads.emplace_back([&] { guarded([&] { run([](uint64_t) {}); }); });
+      }
+    } catch (const std::exception&) {
+      // No more threads (TasksMax=, memory): those that are there do it, or this one alone.
+    }
+    guarded([&] { run(tell); });
   }
-  run([&](uint64_t done) {
-    if (options.progress) options.progress(done * kVerityBlock, blocks * kVerityBlock);
-  });
-  for (std::thread& thread : threads) thread.join();
+  if (!failure) guarded([&] { tell(blocks); });
   if (failure) return *std::move(failure);
-  if (options.progress) options.progress(blocks * kVerityBlock, blocks * kVerityBlock);
   return {};
 }
 

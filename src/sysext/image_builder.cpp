@@ -139,7 +139,9 @@ class Builder {
     if (::mkdir(tree.c_str(), 0700) != 0) return os_failure(errno, "cannot make " + tree);
     TRY_VOID(begin("packing (erofs, lz4hc)"));
     TRY_VOID(pack_erofs(entries, pack_options(), scratch + "/erofs", tree));
-    return take(scratch + "/erofs", out);
+    const UniqueFd packed(::open((scratch + "/erofs").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!packed) return os_failure(errno, "cannot open " + scratch + "/erofs");
+    return take(packed, scratch + "/erofs", out);
   }
 
   Result<HashedImage> wrap_finished(OutputFile& out) {
@@ -152,14 +154,12 @@ class Builder {
     // The bytes that stand in the file system are those that are signed.
     manifest_text_ = std::move(finished.manifest_text);
     if (manifest.is_merged()) TRY_VOID(check_extension_tree(finished.entries).with_context(request_.file_system));
-    return take(request_.file_system, out);
+    return take(finished.fd, request_.file_system, out);
   }
 
   // Copied and hashed in one go.
-  Result<HashedImage> take(const std::string& file, OutputFile& out) {
+  Result<HashedImage> take(const UniqueFd& from, const std::string& file, OutputFile& out) {
     TRY_VOID(begin("copying and hashing (dm-verity)"));
-    const UniqueFd from(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!from) return os_failure(errno, "cannot open " + file);
     struct stat info {};
     if (::fstat(from.get(), &info) != 0) return os_failure(errno, "cannot look at " + file);
     const auto size = static_cast<uint64_t>(info.st_size);

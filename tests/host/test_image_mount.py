@@ -32,8 +32,8 @@ class ImageMount(unittest.TestCase):
         return subprocess.run([str(a) for a in (DRIVEREXT, "image", *arguments)], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
 
-    def mount(self, trust: str = "publisher") -> subprocess.CompletedProcess:
-        return self.driverext("mount", "--trust", ARTIFACTS / f"{trust}.crt", self.image, self.target)
+    def mount(self, trust: str = "publisher", *options) -> subprocess.CompletedProcess:
+        return self.driverext("mount", "--trust", ARTIFACTS / f"{trust}.crt", *options, self.image, self.target)
 
     def assert_nothing_left(self):
         self.assertFalse(os.path.ismount(self.target))
@@ -41,14 +41,26 @@ class ImageMount(unittest.TestCase):
 
     def test_the_files_are_there_read_only_and_all_goes_away(self):
         done = self.mount()
-        self.assertEqual(done.returncode, 0, done.stderr)
+        if done.returncode == 0:
+            self.assertEqual(self.driverext("umount", self.target).returncode, 0)
+            self.look_and_take_away()
+        else:  # a kernel without dm-verity
+            self.assertIn("--without-verity", done.stderr)
+            self.assertIn("kernel-feature-missing", done.stderr)
+            self.assert_nothing_left()
+
+    def test_without_verity_too(self):
+        self.look_and_take_away("--without-verity")
+
+    def look_and_take_away(self, *options):
+        done = self.mount("publisher", *options)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
         try:
             self.assertTrue((self.target / "usr/lib/driverext/manifest.json").is_file())
             with self.assertRaises(OSError):
                 (self.target / "usr/x").write_text("x")
-            if "driverext-mount-" not in attached():
-                self.assertIn("no dm-verity", done.stderr)
-            self.assertEqual(self.mount().returncode, 1)  # there already
+            self.assertEqual("driverext-mount-" in attached(), not options)
+            self.assertEqual(self.mount("publisher", *options).returncode, 1)  # there already
         finally:
             done = self.driverext("umount", self.target)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -73,6 +85,18 @@ class ImageMount(unittest.TestCase):
         done = self.driverext("umount", "/proc")
         self.assertEqual((done.returncode, os.path.ismount("/proc")), (1, True))
         self.assertIn("was not mounted by driverext", done.stderr)
+
+    def test_a_loop_mount_of_somebody_else_is_left_alone(self):
+        plain = self.tmp / "plain.squashfs"
+        subprocess.run(["mksquashfs", ARTIFACTS / "publisher.crt", plain, "-quiet", "-no-progress"], check=True)
+        subprocess.run(["mount", "-o", "loop,ro", plain, self.target], check=True)
+        try:
+            done = self.driverext("umount", self.target)
+            self.assertEqual((done.returncode, os.path.ismount(self.target)), (1, True))
+            self.assertIn("was not mounted by driverext", done.stderr)
+        finally:
+            subprocess.run(["umount", self.target], check=True)
+        self.assert_nothing_left()
 
     def test_whoever_is_not_root_is_told_so(self):
         shutil.copy(DRIVEREXT, self.tmp / "driverext")

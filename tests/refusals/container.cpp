@@ -82,7 +82,21 @@ std::vector<Refusal> container_refusals() {
       byte("mbr-without-its-end", 510, 0xff, "MBR"),
       byte("mbr-that-protects-nothing", 446 + 4, 0x6d, "MBR"),
       byte("mbr-from-another-sector", 446 + 8, 9, "MBR"),
+      byte("mbr-with-boot-code", 100, 0xeb, "MBR"),
+      byte("mbr-with-a-disk-signature", 440, 1, "MBR"),
+      byte("mbr-that-boots", 446, 0x80, "MBR"),
+      byte("mbr-that-begins-elsewhere", 446 + 2, 1, "MBR"),
+      byte("mbr-that-ends-elsewhere", 446 + 7, 1, "MBR"),
+      byte("mbr-of-another-size", 446 + 12, 1, "MBR"),
       byte("hybrid-mbr", 446 + 16 + 4, 0x83, "MBR"),
+      // blkid, mount and systemd would take it for that file system.
+      malformed(
+          "mbr-with-a-squashfs-superblock",
+          [] {
+            std::string image = sample_bytes();
+            return image.replace(0, 96, image.substr(partitions_of(image)[0].offset, 96));
+          },
+          "MBR"),
       header_field("without-magic", 0, 'X', 1, "EFI PART"),
       header_field("of-another-revision", 8, 0x00020000, 4, "revision"),
       header_field("header-too-long", 12, 96, 4, "header size"),

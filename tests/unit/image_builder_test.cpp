@@ -525,6 +525,53 @@ TEST_F(ImageOfAFileSystem, RulesOfTreesHoldForItToo) {
   EXPECT_NE(message(wrap()).find("usr/lib/out"), std::string::npos) << message(wrap());
 }
 
+// unsquashfs prints names as they are.
+TEST_F(ImageOfAFileSystem, NamesThatCannotBeToldInAListingAreRefused) {
+  const std::string forged = "usr/lib/a\n-rw-r--r-- 0";
+  for (const std::string& bad :
+       {std::string("usr/lib/a\nb"), std::string("usr/lib/ends\n"), std::string("usr/lib/a -> b"),
+        forged + "/0  1 2026-01-01 00:00 squashfs-root/usr/x"}) {
+    file(bad);
+    pack();
+    EXPECT_NE(message(wrap()).find("line break"), std::string::npos) << bad << ": " << message(wrap());
+    std::filesystem::remove_all(scratch_ /
+                                ("tree/" + bad.substr(0, bad.starts_with(forged) ? forged.size() : bad.size())));
+  }
+  // Taken for a link to "x -> /etc/passwd", and for one to "x".
+  for (const auto& [target, name] : {std::pair("/etc/passwd", "usr/lib/out -> x"), std::pair("x\ny", "usr/lib/out")}) {
+    link(target, name);
+    pack();
+    EXPECT_NE(message(wrap()).find("line break"), std::string::npos) << message(wrap());
+    std::filesystem::remove(scratch_ / ("tree/" + std::string(name)));
+  }
+  file("usr/lib/with two  spaces", "x");
+  pack();
+  must(wrap());
+}
+
+TEST_F(ImageOfAFileSystem, FileThatIsReplacedAfterItWasOpenedIsNotReadAgain) {
+  pack();
+  const FinishedFileSystem found = must(read_file_system(scratch_ / "finished"));
+  const std::string before = test::read_whole(scratch_ / "finished");
+  std::filesystem::remove(scratch_ / "finished");
+  test::write_file(scratch_ / "finished", "another");
+  EXPECT_EQ(must(read_fd(found.fd.get(), found.size, "finished")), before);
+  BuildRequest request = sample_request(scratch_ / "image.raw");
+  request.files.clear();
+  pack();
+  request.file_system = scratch_ / "finished";
+  key_ = test::publisher().signing_key();
+  request.key = &*key_;
+  request.progress = [&](const BuildProgress& at) {
+    if (!at.stage.starts_with("copying") || test::exists(scratch_ / "moved")) return;
+    std::filesystem::rename(scratch_ / "finished", scratch_ / "moved");
+    test::write_file(scratch_ / "finished", std::string(before.size(), 'x'));
+  };
+  must(build_image(request));
+  std::filesystem::rename(scratch_ / "moved", scratch_ / "finished");
+  EXPECT_EQ(verified(), "fine");
+}
+
 // Every moment at which a build tells how far it is: the signal comes just then.
 class InterruptedBuild : public ImageOfATree {
  protected:

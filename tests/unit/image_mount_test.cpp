@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"
@@ -25,7 +28,11 @@ class ImageMount : public ::testing::Test {
     must(host_.root().make_dirs("mnt", 0755));
   }
   [[nodiscard]] std::string target() const { return host_.path("mnt"); }
-  Result<Guard> mount() { return mount_image(host_.kernel, image_, target()); }
+  Result<void> mount(Guard guard = Guard::dm_verity) {
+    return mount_image(host_.kernel, host_.root(), image_, target(), guard);
+  }
+  Result<void> unmount() { return unmount_image(host_.kernel, host_.root(), target()); }
+  std::vector<std::string> notes() { return must(host_.root().list("run/driverext/checked-mounts")); }
   [[nodiscard]] std::string root_hash() const { return image_.root_hash_hex(); }
 
   test::FakeHost host_;
@@ -34,10 +41,10 @@ class ImageMount : public ::testing::Test {
 
 TEST_F(ImageMount, IsReadThroughVerityAndTakenAwayWhole) {
   const KernelState before = host_.kernel.state();
-  EXPECT_EQ(must(mount()), Guard::dm_verity);
+  must(mount());
   EXPECT_EQ(test::read_whole(target() + "/" + std::string(kManifestPath)), image_.manifest_text());
   EXPECT_EQ(host_.kernel.state().mounts.at(target()).type, "squashfs");
-  must(unmount_image(host_.kernel, target()));
+  must(unmount());
   EXPECT_EQ(host_.kernel.state(), before);
 }
 
@@ -48,44 +55,77 @@ TEST_F(ImageMount, HasTheTypeThatIsFound) {
   EXPECT_EQ(host_.kernel.state().mounts.at(target()).type, "erofs");
 }
 
-TEST_F(ImageMount, WithoutVerityOnlyAfterEveryBlockWasChecked) {
+TEST_F(ImageMount, KernelWithoutVerityIsAnErrorAndNoReasonToDoWithoutIt) {
   test::FakeHost bare;
   bare.know_image(sample_bytes());
   for (const char* feature : {"loop", "squashfs"}) bare.kernel.build_in(feature);
   must(bare.root().make_dirs("mnt", 0755));
   const KernelState before = bare.kernel.state();
+  const auto mounted = mount_image(bare.kernel, bare.root(), image_, bare.path("mnt"), Guard::dm_verity);
+  EXPECT_EQ(mounted.error().reason, Reason::kernel_feature_missing);
+  EXPECT_EQ(bare.kernel.state(), before);
+}
+
+TEST_F(ImageMount, WithoutVerityOnlyAfterEveryBlockWasChecked) {
+  const KernelState before = host_.kernel.state();
   const std::string damaged = test::flipped(sample_bytes(), test::partitions_of(sample_bytes())[0].offset + 5000);
-  EXPECT_EQ(verdict(mount_image(bare.kernel, must(verify_bytes(damaged)), bare.path("mnt"))), "untrusted/data-corrupt");
-  EXPECT_EQ(bare.kernel.state(), before);
-  EXPECT_EQ(must(mount_image(bare.kernel, image_, bare.path("mnt"))), Guard::checked_once);
-  EXPECT_EQ(bare.kernel.state().loops, 1);
-  must(unmount_image(bare.kernel, bare.path("mnt")));
-  EXPECT_EQ(bare.kernel.state(), before);
+  EXPECT_EQ(
+      verdict(mount_image(host_.kernel, host_.root(), must(verify_bytes(damaged)), target(), Guard::checked_once)),
+      "untrusted/data-corrupt");
+  EXPECT_EQ(host_.kernel.state(), before);
+  must(mount(Guard::checked_once));
+  EXPECT_EQ(host_.kernel.state().loops, 1);
+  EXPECT_TRUE(host_.kernel.state().devices.empty());
+  EXPECT_EQ(notes().size(), 1U);
+  must(unmount());
+  EXPECT_EQ(host_.kernel.state(), before);
+  EXPECT_TRUE(notes().empty());
+}
+
+TEST_F(ImageMount, LoopMountOfSomebodyElseIsNotTakenAway) {
+  const ImageFile& file = image_.file();
+  must(host_.kernel.mount_region({file.fd(), file.data().offset, file.data().size, target(), "ro"}));
+  EXPECT_EQ(verdict(unmount()), "conflict/mount-conflict");
+  EXPECT_EQ(host_.kernel.state().loops, 1);
+}
+
+TEST_F(ImageMount, LoopDeviceThatWasGivenToSomebodyElseIsNotTakenForOurs) {
+  must(mount(Guard::checked_once));
+  const std::string device = notes().at(0);
+  host_.write("sys/dev/block/" + device + "/diskseq", "8\n");
+  EXPECT_EQ(verdict(unmount()), "conflict/mount-conflict") << "another sequence number";
+  std::filesystem::remove(host_.path("sys/dev/block/" + device + "/diskseq"));
+  must(unmount());
 }
 
 TEST_F(ImageMount, DamagedTreeIsFoundBeforeAnythingIsAttached) {
   const std::string damaged = test::flipped(sample_bytes(), test::partitions_of(sample_bytes())[1].offset + 4096);
-  EXPECT_EQ(verdict(mount_image(host_.kernel, must(verify_bytes(damaged)), target())), "untrusted/hash-tree-corrupt");
+  EXPECT_EQ(verdict(mount_image(host_.kernel, host_.root(), must(verify_bytes(damaged)), target(), Guard::dm_verity)),
+            "untrusted/hash-tree-corrupt");
   EXPECT_TRUE(host_.kernel.calls().empty());
 }
 
 TEST_F(ImageMount, EveryFailureLeavesNothingBehind) {
   const KernelState before = host_.kernel.state();
-  must(mount());
-  const int calls = host_.kernel.side_effects();
-  const int questions = host_.kernel.questions();
-  must(unmount_image(host_.kernel, target()));
-  for (int n = 1; n <= calls; ++n) {
+  for (const Guard guard : {Guard::dm_verity, Guard::checked_once}) {
     host_.kernel.forget_calls();
-    host_.kernel.fail_call(n, EIO);
-    EXPECT_FALSE(mount()) << n;
-    EXPECT_EQ(host_.kernel.state(), before) << n;
-  }
-  for (int n = 1; n <= questions; ++n) {
-    host_.kernel.forget_calls();
-    host_.kernel.fail_question(n, EIO);
-    EXPECT_FALSE(mount()) << n;
-    EXPECT_EQ(host_.kernel.state(), before) << n;
+    must(mount(guard));
+    const int calls = host_.kernel.side_effects();
+    const int questions = host_.kernel.questions();
+    must(unmount());
+    for (int n = 1; n <= calls; ++n) {
+      host_.kernel.forget_calls();
+      host_.kernel.fail_call(n, EIO);
+      EXPECT_FALSE(mount(guard)) << n;
+      EXPECT_EQ(host_.kernel.state(), before) << n;
+    }
+    for (int n = 1; n <= questions; ++n) {
+      host_.kernel.forget_calls();
+      host_.kernel.fail_question(n, EIO);
+      EXPECT_FALSE(mount(guard)) << n;
+      EXPECT_EQ(host_.kernel.state(), before) << n;
+    }
+    EXPECT_TRUE(notes().empty());
   }
 }
 
@@ -100,7 +140,7 @@ TEST_F(ImageMount, PlaceThatIsTakenIsLeftAlone) {
   host_.kernel.place_mount(target());
   const KernelState before = host_.kernel.state();
   EXPECT_EQ(verdict(mount()), "conflict/mount-conflict");
-  EXPECT_EQ(verdict(unmount_image(host_.kernel, target())), "conflict/mount-conflict");
+  EXPECT_EQ(verdict(unmount()), "conflict/mount-conflict");
   EXPECT_EQ(host_.kernel.state(), before);
 }
 
@@ -109,13 +149,13 @@ TEST_F(ImageMount, WhatWasProvisionedIsNotTakenAway) {
   ASSERT_EQ(reason_info(host_.provision().reason).code, "provisioned");
   const KernelState before = host_.kernel.state();
   const std::string provisioned = host_.path("run/driverext/mounts/" + root_hash());
-  EXPECT_EQ(verdict(unmount_image(host_.kernel, provisioned)), "conflict/mount-conflict");
+  EXPECT_EQ(verdict(unmount_image(host_.kernel, host_.root(), provisioned)), "conflict/mount-conflict");
   must(mount());
-  must(unmount_image(host_.kernel, target()));
+  must(unmount());
   EXPECT_EQ(host_.kernel.state(), before);
 }
 
-TEST_F(ImageMount, NothingMountedIsSaid) { EXPECT_EQ(verdict(unmount_image(host_.kernel, target())), "not_found"); }
+TEST_F(ImageMount, NothingMountedIsSaid) { EXPECT_EQ(verdict(unmount()), "not_found"); }
 
 }  // namespace
 }  // namespace driverext

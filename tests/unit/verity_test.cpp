@@ -3,6 +3,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <new>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
 
 #include "base/text.hpp"
 #include "support/temp_dir.hpp"
@@ -220,6 +227,36 @@ TEST(Verity, HashingTellsHowFarItIsAndStopsWhenAsked) {
   options.cancel_fd = cancel.get();
   EXPECT_EQ(verdict(check_all_blocks(made.data(), made.hash(), made.superblock, made.root_hash, options)), "transient");
   EXPECT_EQ(verdict(write_hash_area(made.data(), made.hash(), made.superblock, options)), "transient");
+}
+
+TEST(Verity, WhatIsThrownWhileItHashesIsAnError) {
+  const Made made(1'000);
+  HashOptions options;
+  options.progress = [](uint64_t, uint64_t) { throw std::runtime_error("no room to draw"); };
+  const auto hashed = write_hash_area(made.data(), made.hash(), made.superblock, options);
+  EXPECT_EQ(verdict(hashed), "system");
+  EXPECT_EQ(hashed.error().what, "no room to draw");
+  options.progress = [](uint64_t, uint64_t) { throw std::bad_alloc(); };
+  EXPECT_EQ(verdict(write_hash_area(made.data(), made.hash(), made.superblock, options)), "system");
+}
+
+// As a service with TasksMax= finds it: pthread_create says EAGAIN.
+TEST(Verity, WithoutThreadsItIsHashedByOne) {
+  const Made made(1'000);
+  const auto hash_alone = [&] {
+    // Root may always make more; nobody has this one task, and may have no other.
+    if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) ::_exit(2);
+    const rlimit one{1, 1};
+    if (::setrlimit(RLIMIT_NPROC, &one) != 0) ::_exit(3);
+    try {
+      std::thread([] {}).join();
+      if (std::thread::hardware_concurrency() > 1) ::_exit(4);  // the limit is none
+    } catch (const std::system_error&) {
+    }
+    const auto again = write_hash_area(made.data(), made.hash(), made.superblock, {});
+    ::_exit(again && *again == made.root_hash ? 0 : 5);
+  };
+  EXPECT_EXIT(hash_alone(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(VeritySuperblock, RoundTrips) {
