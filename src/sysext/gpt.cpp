@@ -114,7 +114,6 @@ Result<std::vector<Partition>> parse_gpt(ByteSpan head, ByteSpan tail, uint64_t 
   if (file_size % kSectorSize != 0) return malformed("the file does not end with a whole sector");
   const uint64_t sectors = file_size / kSectorSize;
   const uint64_t backup_entries = sectors - kGptBackupSize / kSectorSize;
-  TRY_VOID(check_protective_mbr(head.first(kSectorSize), sectors));
   const ByteSpan header = head.subspan(kSectorSize, kSectorSize);
   TRY_VOID(check_header(header, "first table", 1, sectors - 1, kEntriesOffset / kSectorSize));
   const ByteSpan entries = head.subspan(kEntriesOffset, kEntryCount * kEntrySize);
@@ -129,6 +128,7 @@ Result<std::vector<Partition>> parse_gpt(ByteSpan head, ByteSpan tail, uint64_t 
   if (differs(40, 32) || differs(88, 4) || as_text(entries) != as_text(tail.first(entries.size()))) {
     return malformed("the backup table is not the same as the first");
   }
+  TRY_VOID(check_protective_mbr(head.first(kSectorSize), sectors));
 
   const uint64_t first_usable = load_le<uint64_t>(header, 40);
   const uint64_t last_usable = load_le<uint64_t>(header, 48);
