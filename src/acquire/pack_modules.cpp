@@ -172,17 +172,6 @@ std::string toolchain_of(const std::vector<PackedModule>& modules) {
 
 }  // namespace
 
-Result<ScratchFolder> ScratchFolder::beside(const std::string& file) {
-  std::string path = file + ".modules-XXXXXX";
-  if (::mkdtemp(path.data()) == nullptr) return os_failure(errno, "cannot make a directory beside " + file);
-  return ScratchFolder(std::move(path));
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  if (!path_.empty()) fs::remove_all(path_, ignored);
-}
-
 Result<PackedModules> pack_modules(const std::string& folder, const std::string& driver, const std::string& output) {
   TRY(const std::vector<fs::path> files, module_files(folder));
   PackedModules all;

@@ -3,34 +3,13 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "sys/scratch_folder.hpp"
 #include "sysext/image_builder.hpp"
 
 namespace driverext {
-
-/// A folder of temporary files that goes away with its owner.
-class ScratchFolder {
- public:
-  /// Beside a file that is to be written, so on a file system that has room for it.
-  static Result<ScratchFolder> beside(const std::string& file);
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchFolder& operator=(ScratchFolder&& other) noexcept {
-    std::swap(path_, other.path_);
-    return *this;
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder();
-
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 struct PackedModules {
   std::vector<ModuleRecord> records;

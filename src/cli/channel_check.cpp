@@ -9,14 +9,13 @@
 #include "base/text.hpp"
 #include "channel/client.hpp"
 #include "channel/http.hpp"
+#include "cli/key_options.hpp"
 #include "cli/verb.hpp"
 #include "provisioner/config.hpp"
 #include "provisioner/facts.hpp"
 
 namespace driverext::cli {
 namespace {
-
-constexpr size_t kMaxPem = size_t{1} << 20;
 
 constexpr const char* kHelp =
     "Usage: driverext channel check [--url=URL] [OPTION...]\n"

@@ -1,7 +1,4 @@
 // driverext image build: modules, sources, libraries in; an extension image out.
-#include <stdlib.h>
-
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -13,7 +10,7 @@
 #include "cli/verb.hpp"
 #include "kbuild/dkms_build.hpp"
 #include "sys/cancellation.hpp"
-#include "sys/undo.hpp"
+#include "sys/scratch_folder.hpp"
 #include "userland/userland.hpp"
 
 namespace driverext::cli {
@@ -30,10 +27,6 @@ class ImageBuild {
   ImageBuild(const ImageBuildOptions& options, int cancel_fd) : options_(options), cancel_fd_(cancel_fd) {}
   ImageBuild(const ImageBuild&) = delete;
   ImageBuild& operator=(const ImageBuild&) = delete;
-  ~ImageBuild() {
-    std::error_code ignored;
-    if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
-  }
 
   Result<int> run() {
     std::optional<SigningKey> key;
@@ -95,15 +88,11 @@ class ImageBuild {
 
   // Beside the output: there is room for what it is made of.
   Result<std::string> scratch_folder(const std::string& name) {
-    std::error_code error;
-    if (scratch_.empty()) {
-      std::string made = fs::absolute(options_.output).string() + ".parts-XXXXXX";
-      if (::mkdtemp(made.data()) == nullptr) {
-        return os_failure(errno, "cannot make a directory beside " + options_.output);
-      }
-      scratch_ = std::move(made);
+    if (!scratch_) {
+      TRY(scratch_, ScratchFolder::beside(fs::absolute(options_.output).string()));
     }
-    std::string folder = scratch_ + "/" + name;
+    std::error_code error;
+    std::string folder = scratch_->path() + "/" + name;
     if (!fs::create_directory(folder, error)) return os_failure(error.value(), "cannot make " + folder);
     return folder;
   }
@@ -234,7 +223,7 @@ class ImageBuild {
   int cancel_fd_;
   TerminalProgress progress_;
   PackInput input_;
-  std::string scratch_;
+  std::optional<ScratchFolder> scratch_;
 };
 
 Result<int> build(const ImageBuildOptions& options) {

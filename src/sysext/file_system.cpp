@@ -18,7 +18,7 @@
 #include "sys/dir.hpp"
 #include "sys/fd.hpp"
 #include "sys/process.hpp"
-#include "sys/undo.hpp"
+#include "sys/scratch_folder.hpp"
 #include "sysext/output_file.hpp"
 #include "sysext/tar_stream.hpp"
 
@@ -219,13 +219,9 @@ Result<void> read_squashfs(FinishedFileSystem& found, int cancel_fd) {
 // erofs-utils 1.5 shows no single file: all of it is unpacked, to a place that goes away.
 Result<void> read_erofs(FinishedFileSystem& found, int cancel_fd) {
   std::error_code error;
-  std::string scratch = (fs::temp_directory_path(error) / "driverext-erofs-XXXXXX").string();
-  if (::mkdtemp(scratch.data()) == nullptr) return os_failure(errno, "cannot make a directory in /tmp");
-  const Undo remove_scratch([&] {
-    std::error_code ignored;
-    fs::remove_all(scratch, ignored);
-  });
-  const std::string tree = scratch + "/tree";
+  const std::string temporary = (fs::temp_directory_path(error) / "driverext-erofs").string();
+  TRY(const ScratchFolder scratch, ScratchFolder::beside(temporary));
+  const std::string tree = scratch.path() + "/tree";
   TRY(const std::string words,
       output_of({"fsck.erofs", "--extract=" + tree, "--no-preserve-owner", "--preserve-perms", kStandardInput},
                 found.fd.get(), kMaxList, cancel_fd));

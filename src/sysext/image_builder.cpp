@@ -7,20 +7,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
-#include <system_error>
 
 #include "base/text.hpp"
 #include "sys/process.hpp"
-#include "sys/undo.hpp"
+#include "sys/scratch_folder.hpp"
 #include "sysext/hash_tree.hpp"
 #include "sysext/image_signer.hpp"
 #include "sysext/output_file.hpp"
 
 namespace driverext {
 namespace {
-
-namespace fs = std::filesystem;
 
 Digest derived(std::string_view purpose, ByteSpan input) {
   Sha256 hash;
@@ -127,21 +123,14 @@ class Builder {
 
   // mkfs.erofs takes a directory as it is, and writes a file of its own.
   Result<HashedImage> pack_aside(const TreeEntries& entries, OutputFile& out) {
-    std::string scratch = request_.output + ".tmp-XXXXXX";
-    if (::mkdtemp(scratch.data()) == nullptr) {
-      return os_failure(errno, "cannot make a directory beside " + request_.output);
-    }
-    const Undo remove_scratch([&] {
-      std::error_code ignored;
-      fs::remove_all(scratch, ignored);
-    });
-    const std::string tree = scratch + "/tree";
+    TRY(const ScratchFolder scratch, ScratchFolder::beside(request_.output));
+    const std::string tree = scratch.path() + "/tree";
     if (::mkdir(tree.c_str(), 0700) != 0) return os_failure(errno, "cannot make " + tree);
     TRY_VOID(begin("packing (erofs, lz4hc)"));
-    TRY_VOID(pack_erofs(entries, pack_options(), scratch + "/erofs", tree));
-    const UniqueFd packed(::open((scratch + "/erofs").c_str(), O_RDONLY | O_CLOEXEC));
-    if (!packed) return os_failure(errno, "cannot open " + scratch + "/erofs");
-    return take(packed, scratch + "/erofs", out);
+    TRY_VOID(pack_erofs(entries, pack_options(), scratch.path() + "/erofs", tree));
+    const UniqueFd packed(::open((scratch.path() + "/erofs").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!packed) return os_failure(errno, "cannot open " + scratch.path() + "/erofs");
+    return take(packed, scratch.path() + "/erofs", out);
   }
 
   Result<HashedImage> wrap_finished(OutputFile& out) {
