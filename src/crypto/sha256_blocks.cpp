@@ -120,7 +120,7 @@ void BlockHasher::hash(ByteSpan blocks, std::span<Digest> digests) {
     hash_one_by_one(blocks.subspan(done * kHashedBlock), digests.subspan(done));
     return;
   }
-  groups.template operator()<2>(sha256_x86::compress_sha_2);
+  groups.template operator()<4>(sha256_x86::compress_sha_4);
   groups.template operator()<1>(sha256_x86::compress_sha_1);
 }
 

@@ -146,8 +146,8 @@ bool has_avx2() { return __builtin_cpu_supports("avx2") != 0; }
 DRIVEREXT_SHA void compress_sha_1(State* states, const std::byte* const* data, size_t pieces) {
   compress_sha<1>(states, data, pieces);
 }
-DRIVEREXT_SHA void compress_sha_2(State* states, const std::byte* const* data, size_t pieces) {
-  compress_sha<2>(states, data, pieces);
+DRIVEREXT_SHA void compress_sha_4(State* states, const std::byte* const* data, size_t pieces) {
+  compress_sha<4>(states, data, pieces);
 }
 
 // Word i of all lanes stands in one register.
@@ -214,7 +214,7 @@ DRIVEREXT_AVX2 void compress_avx2_8(State* states, const std::byte* const* data,
 bool has_sha_extensions() { return false; }
 bool has_avx2() { return false; }
 void compress_sha_1(State*, const std::byte* const*, size_t) { std::abort(); }
-void compress_sha_2(State*, const std::byte* const*, size_t) { std::abort(); }
+void compress_sha_4(State*, const std::byte* const*, size_t) { std::abort(); }
 void compress_avx2_8(State*, const std::byte* const*, size_t) { std::abort(); }
 
 #endif

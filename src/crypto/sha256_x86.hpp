@@ -14,7 +14,7 @@ bool has_avx2();
 
 /// Each lane's state takes in `pieces` times 64 bytes from its own `data` on. Only where the processor has them.
 void compress_sha_1(State* states, const std::byte* const* data, size_t pieces);
-void compress_sha_2(State* states, const std::byte* const* data, size_t pieces);
+void compress_sha_4(State* states, const std::byte* const* data, size_t pieces);
 void compress_avx2_8(State* states, const std::byte* const* data, size_t pieces);
 
 }  // namespace driverext::sha256_x86

@@ -14,7 +14,7 @@ namespace {
 void run(std::string_view input) {
   const auto elf = read_elf_dynamic([&](uint64_t offset, std::span<std::byte> into) {
     if (offset > input.size() || input.size() - offset < into.size()) return false;
-    std::memcpy(into.data(), input.data() + offset, into.size());
+    input.copy(reinterpret_cast<char*>(into.data()), into.size(), offset);
     return true;
   });
   if (!elf) return;

@@ -576,6 +576,8 @@ TEST_F(ImageOfAFileSystem, FileThatIsReplacedAfterItWasOpenedIsNotReadAgain) {
 class InterruptedBuild : public ImageOfATree {
  protected:
   void SetUp() override {
+    // A test run in the background may ignore them.
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
     for (const char* name : {"a", "b", "c"}) file(std::string("usr/lib/") + name, test::stand_in(name, 3'000'000));
   }
   // Builds, and is sent `signal` at the n-th moment. Nothing once there was no such moment.
