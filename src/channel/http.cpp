@@ -1,19 +1,20 @@
 #include "channel/http.hpp"
 
-#include <curl/curl.h>
-
 #include <array>
 #include <charconv>
 #include <optional>
 
+#include "channel/libcurl.hpp"
 #include "config.h"
 
 namespace driverext {
 namespace {
 
 struct EasyCleanup {
-  void operator()(CURL* easy) const { ::curl_easy_cleanup(easy); }
+  const LibCurl* curl;
+  void operator()(CURL* easy) const { curl->cleanup(easy); }
 };
+using Easy = std::unique_ptr<CURL, EasyCleanup>;
 
 constexpr long kOk = 200;
 constexpr long kPartialContent = 206;
@@ -24,7 +25,8 @@ Error unreachable(const std::string& what) { return make_error(Errc::transient, 
 
 // One transfer: what libcurl's callbacks are given.
 struct Transfer {
-  CURL* easy = nullptr;
+  const LibCurl& curl;
+  CURL* easy;
   uint64_t from = 0;
   Sink& sink;
   bool begun = false;
@@ -33,12 +35,12 @@ struct Transfer {
   // The offset that the server says it sends from.
   [[nodiscard]] Result<uint64_t> offset() const {
     long status = 0;
-    ::curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl.getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     if (status == kOk) return uint64_t{0};
     if (status != kPartialContent) return unreachable("HTTP " + std::to_string(status));
     // Content-Range: bytes 100-199/200
     curl_header* header = nullptr;
-    if (::curl_easy_header(easy, "Content-Range", 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+    if (curl.header(easy, "Content-Range", 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
       return unreachable("HTTP 206 without Content-Range");
     }
     constexpr std::string_view kUnit = "bytes ";
@@ -71,42 +73,50 @@ size_t on_bytes(char* bytes, size_t size, size_t count, void* context) {
   return 0;  // libcurl ends the transfer
 }
 
-Error describe(CURL* easy, CURLcode code, const char* detail) {
+Error describe(const LibCurl& curl, CURL* easy, CURLcode code, const char* detail) {
   long status = 0;
-  ::curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  curl.getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   if (code == CURLE_HTTP_RETURNED_ERROR) {
     if (status == kRangeNotSatisfiable) return unreachable("the server's file is shorter than what is here (HTTP 416)");
     return unreachable("HTTP " + std::to_string(status) + (status == 404 ? ", there is no such file" : ""));
   }
-  return unreachable(*detail != '\0' ? detail : ::curl_easy_strerror(code));
+  return unreachable(*detail != '\0' ? detail : curl.strerror(code));
 }
 
 }  // namespace
 
 struct HttpFetcher::Handle {
-  std::unique_ptr<CURL, EasyCleanup> easy;
+  const LibCurl& curl;
+  Easy easy;
 };
 
-HttpFetcher::HttpFetcher(HttpLimits limits) : limits_(limits), handle_(std::make_unique<Handle>()) {
-  static const CURLcode initialized = ::curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (initialized == CURLE_OK) handle_->easy.reset(::curl_easy_init());
-}
+HttpFetcher::HttpFetcher(HttpLimits limits) : limits_(limits) {}
 
 HttpFetcher::~HttpFetcher() = default;
 
+Result<void> HttpFetcher::start() {
+  if (handle_) return {};
+  TRY(const LibCurl* const curl, load_libcurl());
+  Easy easy(curl->init(), EasyCleanup{curl});
+  if (!easy) return make_error(Errc::system, "libcurl does not start");
+  handle_ = std::make_unique<Handle>(Handle{*curl, std::move(easy)});
+  return {};
+}
+
 Result<void> HttpFetcher::fetch(const std::string& url, uint64_t from, Sink& sink) {
   TRY_VOID(check_channel_url(url));
+  TRY_VOID(start());
+  const LibCurl& curl = handle_->curl;
   CURL* easy = handle_->easy.get();
-  if (easy == nullptr) return make_error(Errc::system, "libcurl does not start");
-  ::curl_easy_reset(easy);  // options only: connections stay
-  Transfer transfer{easy, from, sink};
+  curl.reset(easy);  // options only: connections stay
+  Transfer transfer{curl, easy, from, sink};
   std::array<char, CURL_ERROR_SIZE> detail{};
   const std::string range = std::to_string(from) + "-";
   // A redirect may lead to https, never away from it.
   const char* protocols = url.starts_with("https:") ? "https" : "http,https";
   CURLcode code = CURLE_OK;
   const auto set = [&](CURLoption option, auto value) {
-    if (code == CURLE_OK) code = ::curl_easy_setopt(easy, option, value);
+    if (code == CURLE_OK) code = curl.setopt(easy, option, value);
   };
   set(CURLOPT_ERRORBUFFER, detail.data());
   set(CURLOPT_URL, url.c_str());
@@ -126,12 +136,12 @@ Result<void> HttpFetcher::fetch(const std::string& url, uint64_t from, Sink& sin
   set(CURLOPT_WRITEDATA, &transfer);
   // Not CURLOPT_RESUME_FROM: that takes a server which cannot resume for an error, here it begins anew.
   if (from != 0) set(CURLOPT_RANGE, range.c_str());
-  if (code != CURLE_OK) return make_error(Errc::system, std::string("libcurl: ") + ::curl_easy_strerror(code));
+  if (code != CURLE_OK) return make_error(Errc::system, std::string("libcurl: ") + curl.strerror(code));
 
-  code = ::curl_easy_perform(easy);
-  ::curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);  // it is about to go away
+  code = curl.perform(easy);
+  curl.setopt(easy, CURLOPT_ERRORBUFFER, nullptr);  // it is about to go away
   if (transfer.error) return *std::move(transfer.error);
-  if (code != CURLE_OK) return describe(easy, code, detail.data());
+  if (code != CURLE_OK) return describe(curl, easy, code, detail.data());
   if (!transfer.begun) TRY_VOID(transfer.offset());  // an answer without a body: was it an answer to the question?
   return {};
 }

@@ -27,8 +27,10 @@ class HttpFetcher final : public Fetcher {
 
  private:
   struct Handle;
+  Result<void> start();
+
   HttpLimits limits_;
-  std::unique_ptr<Handle> handle_;  ///< kept between files: the same connection serves them
+  std::unique_ptr<Handle> handle_;  ///< once something was fetched; kept between files: the same connection serves them
 };
 
 }  // namespace driverext
