@@ -1,14 +1,10 @@
-"""dm-verity in user space: making the tree and checking all of an image, beside veritysetup; and how much memory it
-takes, beside the 24 MiB that it may."""
-import os
-
+"""dm-verity in user space: making the tree and checking all of an image, beside veritysetup. What memory
+it takes is among the gates."""
 from support.image_inputs import Inputs, by_turns, seconds, warm
 
 SALT = "5a" * 32
 GOALS = {"portable": 1 / 2.3, "sha-extensions": 1 / 4}
-MEMORY_MIB = 24
 TURNS = 21  # they are short, and a machine's speed goes up and down by more than what is left to the goal
-BIG = 16 << 30  # with holes: it costs no disk
 
 
 def run(bench):
@@ -25,7 +21,7 @@ def run(bench):
     for backend in inputs.ours("backends").split():
         if backend not in GOALS:
             continue
-        root_hash, peak = inputs.ours("tree", backend, data, ours_hash, SALT).split()
+        root_hash = inputs.ours("tree", backend, data, ours_hash, SALT).split()[0]
         ours, peer = by_turns(
             lambda: seconds([inputs.program, "tree", backend, data, ours_hash, SALT], lambda: ours_hash.unlink(missing_ok=True)),
             lambda: seconds(["veritysetup", "format", f"--salt={SALT}", data, peer_hash], lambda: peer_hash.unlink(missing_ok=True)),
@@ -34,13 +30,4 @@ def run(bench):
         ours, peer = by_turns(lambda: seconds([inputs.program, "check", backend, data, ours_hash, root_hash]),
                               lambda: seconds(["veritysetup", "verify", data, peer_hash, root_hash]), TURNS)
         results.append(bench.Comparison(f"verity-check-{backend}-ms", ours, peer, goal=round(GOALS[backend], 3)))
-
-    big = inputs.folder / "big"
-    with big.open("wb") as out:
-        os.truncate(out.fileno(), BIG)
-    root_hash, peak_of_tree = inputs.ours("tree", "fastest", big, ours_hash, SALT).split()
-    peak_of_check = inputs.ours("check", "fastest", big, ours_hash, root_hash).split()[-1]
-    for job, peak in (("tree", peak_of_tree), ("check", peak_of_check)):
-        results.append(bench.Comparison(f"verity-{job}-of-16-GiB-peak-MiB", [int(peak) / 1024], [MEMORY_MIB], goal=1.0))
-    big.unlink()
     return results

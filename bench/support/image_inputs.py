@@ -11,14 +11,19 @@ SIZE = 500 << 20
 TURNS = 7
 
 
+def image_bench(repo: Path) -> Path:
+    """The program of that name, and module-scan beside it, as the sources are now."""
+    build = repo / "build" / "dev"
+    subprocess.run(["ninja", "-C", build, "bench"], check=True, stdout=subprocess.DEVNULL)
+    return build / "bench" / "image-bench"
+
+
 class Inputs:
     def __init__(self, bench):
         self.repo = bench.repo
         self.folder = bench.repo / "build" / "bench" / "image"
         self.folder.mkdir(parents=True, exist_ok=True)
-        build = bench.repo / "build" / "dev"
-        subprocess.run(["ninja", "-C", build, "bench"], check=True, stdout=subprocess.DEVNULL)
-        self.program = build / "bench" / "image-bench"
+        self.program = image_bench(bench.repo)
         self.key, self.certificate = self.folder / "bench.key", self.folder / "bench.crt"
         if not self.certificate.exists():
             subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
