@@ -26,7 +26,15 @@ int open_in_root(int dir, const std::string& name, int flags, Links links) {
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
   if (links == Links::refuse_last) how.flags |= O_NOFOLLOW;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof(how)));
+  // EAGAIN: something was renamed or mounted, anywhere, while a ".." was looked at, so the kernel cannot say that it stayed
+  // below the root (openat2(2)). At boot that happens.
+  constexpr int kAttempts = 1000;
+  int fd = -1;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    fd = static_cast<int>(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof(how)));
+    if (fd >= 0 || errno != EAGAIN) break;
+  }
+  return fd;
 }
 
 // Makes a new name durable: `folder` is an O_PATH descriptor, which fsync does not take.

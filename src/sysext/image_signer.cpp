@@ -19,7 +19,7 @@ Error not_as_expected(const std::string& what) { return make_error(Errc::untrust
 
 // An image that is fit to be signed: its data and hash tree lead to the root hash, and its manifest is its own.
 struct Signable {
-  std::string manifest_text;
+  Statement statement;
   Manifest manifest;
 };
 
@@ -33,7 +33,7 @@ Result<Signable> check_signable(const ImageFile& image, int cancel_fd) {
     return make_error(Errc::untrusted, Reason::manifest_mismatch,
                       "the manifest in the signature partition is not the one that the image was built with");
   }
-  return Signable{std::move(text), std::move(manifest)};
+  return Signable{{root_hash, image.verity().data_blocks, std::move(text)}, std::move(manifest)};
 }
 
 Result<void> write_signed_copy(const ImageFile& image, const SignatureBlock& block, const TrustStore& signer,
@@ -67,18 +67,18 @@ Result<void> check_form(const ForeignSignatures& signatures, const std::string& 
 
 }  // namespace
 
-Result<SignatureBlock> make_signature(const Digest& root_hash, std::string manifest_text, const SigningKey* key) {
+Result<SignatureBlock> make_signature(Statement statement, const SigningKey* key) {
   SignatureBlock block;
-  block.root_hash = root_hash;
+  block.root_hash = statement.root_hash;
   if (key == nullptr) {
-    block.manifest = std::move(manifest_text);
+    block.manifest = std::move(statement.manifest);
     return block;
   }
-  const std::string hex = to_hex(root_hash);
-  const std::string statement = format_statement({root_hash, std::move(manifest_text)});
+  const std::string hex = to_hex(statement.root_hash);
+  const std::string text = format_statement(statement);
   block.certificate_fingerprint = key->fingerprint();
   TRY(block.signature, key->sign_detached(as_bytes(hex)));
-  TRY(block.statement, key->sign_attached(as_bytes(statement)));
+  TRY(block.statement, key->sign_attached(as_bytes(text)));
   return block;
 }
 
@@ -116,25 +116,23 @@ Result<std::string> unverified_manifest_text(const ImageFile& image) {
 
 Result<void> sign_image(const ImageFile& image, const SigningKey& key, const SignedOutput& output) {
   TRY(Signable signable, check_signable(image, output.cancel_fd));
-  TRY(const SignatureBlock block,
-      make_signature(image.signature_block().root_hash, std::move(signable.manifest_text), &key));
+  TRY(const SignatureBlock block, make_signature(std::move(signable.statement), &key));
   TrustStore signer;
   TRY_VOID(signer.add_pem(key.certificate_pem(), "the signing certificate"));
   return write_signed_copy(image, block, signer, output);
 }
 
 Result<SigningInput> signing_input(const ImageFile& image, int cancel_fd) {
-  TRY(Signable signable, check_signable(image, cancel_fd));
-  const Digest& root_hash = image.signature_block().root_hash;
-  return SigningInput{to_hex(root_hash), format_statement({root_hash, std::move(signable.manifest_text)})};
+  TRY(const Signable signable, check_signable(image, cancel_fd));
+  return SigningInput{to_hex(signable.statement.root_hash), format_statement(signable.statement)};
 }
 
 Result<void> attach_signatures(const ImageFile& image, const ForeignSignatures& signatures, const TrustStore& signer,
                                const SignedOutput& output) {
-  TRY(Signable signable, check_signable(image, output.cancel_fd));
+  TRY(const Signable signable, check_signable(image, output.cancel_fd));
   SignatureBlock block;
   block.root_hash = image.signature_block().root_hash;
-  TRY_VOID(check_form(signatures, format_statement({block.root_hash, std::move(signable.manifest_text)})));
+  TRY_VOID(check_form(signatures, format_statement(signable.statement)));
   const int64_t judged_at = std::max(output.now, static_cast<int64_t>(signable.manifest.created));
   const std::string hex = to_hex(block.root_hash);
   TRY(const Signer by,

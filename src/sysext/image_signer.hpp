@@ -14,7 +14,7 @@
 namespace driverext {
 
 /// The signature block of an image; without a key that of an unsigned one.
-Result<SignatureBlock> make_signature(const Digest& root_hash, std::string manifest_text, const SigningKey* key);
+Result<SignatureBlock> make_signature(Statement statement, const SigningKey* key);
 /// Fills the whole signature partition. Errors: Errc::invalid_input if the block is larger.
 Result<void> write_signature(int fd, ByteRange partition, const SignatureBlock& block, const std::string& path);
 

@@ -1,6 +1,8 @@
 #include "sysext/signature_block.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 
 #include "base/json.hpp"
 #include "sysext/manifest.hpp"
@@ -9,6 +11,7 @@ namespace driverext {
 namespace {
 
 constexpr std::string_view kStatementHead = "driverext statement 1\nrootHash: ";
+constexpr std::string_view kDataBlocks = "\ndataBlocks: ";
 constexpr size_t kHashDigits = 2 * sizeof(Digest);
 
 Error malformed(const std::string& what) {
@@ -84,7 +87,8 @@ uint64_t signature_partition_size(size_t manifest_size) {
 }
 
 std::string format_statement(const Statement& statement) {
-  return std::string(kStatementHead) + to_hex(statement.root_hash) + "\n" + statement.manifest;
+  return std::string(kStatementHead) + to_hex(statement.root_hash) + std::string(kDataBlocks) +
+         std::to_string(statement.data_blocks) + "\n" + statement.manifest;
 }
 
 Result<Statement> parse_statement(std::string_view text) {
@@ -93,12 +97,20 @@ Result<Statement> parse_statement(std::string_view text) {
   };
   if (!text.starts_with(kStatementHead)) return mismatch("not a statement of this version");
   text.remove_prefix(kStatementHead.size());
-  if (text.size() < kHashDigits + 1 || text[kHashDigits] != '\n') return mismatch("no root hash in it");
   const auto bytes = from_hex(text.substr(0, kHashDigits));
-  if (!bytes) return mismatch("no root hash in it");
   Statement statement;
+  if (!bytes || bytes->size() != statement.root_hash.size()) return mismatch("no root hash in it");
   std::copy(bytes->begin(), bytes->end(), statement.root_hash.begin());
-  statement.manifest = text.substr(kHashDigits + 1);
+  text.remove_prefix(kHashDigits);
+  if (!text.starts_with(kDataBlocks)) return mismatch("no number of data blocks in it");
+  text.remove_prefix(kDataBlocks.size());
+  const char* const end = text.data() + text.size();
+  const auto [behind, error] = std::from_chars(text.data(), end, statement.data_blocks);
+  const std::string_view digits(text.data(), static_cast<size_t>(behind - text.data()));
+  if (error != std::errc() || behind == end || *behind != '\n' || digits != std::to_string(statement.data_blocks)) {
+    return mismatch("no number of data blocks in it");
+  }
+  statement.manifest.assign(behind + 1, end);
   return statement;
 }
 

@@ -7,6 +7,7 @@
 // `driverext image sign`.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -39,10 +40,12 @@ std::string format_signature_block(const SignatureBlock& block);
 /// A partition size that has room for the signed block of an image with this manifest.
 uint64_t signature_partition_size(size_t manifest_size);
 
-/// What the CMS signs: root hash and manifest, in one text that binds the two together.
+/// What the CMS signs, in one text that binds its parts together. A root hash alone does not say how long the data is: one
+/// tree leads to it from less data too, and from none, with a block of the tree in the data's place.
 struct Statement {
   Digest root_hash{};
-  std::string manifest;  ///< the bytes of manifest.json
+  uint64_t data_blocks = 0;  ///< of kVerityBlock bytes, as the superblock has them
+  std::string manifest;      ///< the bytes of manifest.json
 };
 std::string format_statement(const Statement& statement);
 /// Errors: Reason::manifest_mismatch.

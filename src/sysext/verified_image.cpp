@@ -52,6 +52,9 @@ Result<VerifiedImage> VerifiedImage::verify(ImageFile file, const TrustStore& an
   if (statement.root_hash != block.root_hash) {
     return mismatch("the signed statement is about another root hash");
   }
+  if (statement.data_blocks != file.verity().data_blocks) {
+    return mismatch("the signed statement is about another number of data blocks");
+  }
   if (signer.fingerprint != signed_statement.signer.fingerprint) {
     return mismatch("root hash and statement were signed by different certificates");
   }

@@ -16,7 +16,7 @@ void run(std::string_view input) {
 }
 
 std::vector<std::string> seeds() {
-  Statement statement{{}, "{\"format\": 1}\n"};
+  Statement statement{{}, 7, "{\"format\": 1}\n"};
   statement.root_hash.fill(std::byte{0x5c});
   // ContentInfo of SignedData with the content "x", no certificates and no signers.
   static constexpr unsigned char kCms[] = {0x30, 0x28, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,

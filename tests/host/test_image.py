@@ -56,8 +56,9 @@ class StockTools(unittest.TestCase):
         (self.tmp / "cms").write_bytes(base64.b64decode(self.signature["driverext"]))
         statement = run("openssl", "cms", "-verify", "-inform", "DER", "-in", self.tmp / "cms", "-CAfile",
                         ARTIFACTS / "publisher.crt", "-binary", "-purpose", "any").stdout.decode()
-        head, root_hash, manifest = statement.split("\n", 2)
-        self.assertEqual((head, root_hash), ("driverext statement 1", f"rootHash: {self.shown['rootHash']}"))
+        head, root_hash, blocks, manifest = statement.split("\n", 3)
+        self.assertEqual((head, root_hash, blocks), ("driverext statement 1", f"rootHash: {self.shown['rootHash']}",
+                                                     f"dataBlocks: {self.shown['verity']['dataBlocks']}"))
         inside = run("unsquashfs", "-cat", self.tmp / "root", "usr/lib/driverext/manifest.json").stdout.decode()
         self.assertEqual(manifest, inside)
 

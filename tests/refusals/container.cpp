@@ -108,7 +108,7 @@ std::vector<Refusal> container_refusals() {
       header_field("backup-said-elsewhere", 32, sectors - 2, 8, "other end of the file"),
       header_field("backup-said-behind-the-file", 32, sectors, 8, "other end of the file"),
       header_field("first-usable-in-the-table", 40, 33, 8, "usable range"),
-      header_field("first-usable-behind-last", 40, sectors - 34, 8, "usable range"),
+      header_field("first-usable-behind-last", 40, sectors - 33, 8, "usable range"),
       header_field("last-usable-in-the-backup", 48, sectors - 33, 8, "usable range"),
       header_field("last-usable-huge", 48, UINT64_MAX, 8, "usable range"),
       header_field("entries-elsewhere", 72, 3, 8, "entries"),

@@ -9,8 +9,7 @@ namespace {
 OrderedJson good() { return OrderedJson::parse(format_manifest(sample_manifest())); }
 
 std::string with_manifest(const std::string& text) {
-  const std::string root_hash = signature_of(sample_bytes())["rootHash"];
-  return with_statement(sample_bytes(), "driverext statement 1\nrootHash: " + root_hash + "\n" + text, publisher());
+  return with_statement(sample_bytes(), statement_about(sample_bytes(), text), publisher());
 }
 
 Refusal text(const std::string& name, std::function<std::string()> make, const std::string& says) {

@@ -11,9 +11,7 @@ namespace {
 
 std::string root_hash() { return signature_of(sample_bytes())["rootHash"]; }
 
-std::string statement() {
-  return "driverext statement 1\nrootHash: " + root_hash() + "\n" + format_manifest(sample_manifest());
-}
+std::string statement() { return statement_about(sample_bytes(), format_manifest(sample_manifest())); }
 
 std::string with_member(const char* name, const Bytes& der) {
   return with_signature_edit(sample_bytes(), [&](OrderedJson& object) { object[name] = to_base64(der); });

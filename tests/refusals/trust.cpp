@@ -20,8 +20,7 @@ const Identity& kept(const IdentityRequest& request) {
 std::string statement_text(uint64_t created) {
   Manifest manifest = sample_manifest();
   manifest.created = created;
-  return "driverext statement 1\nrootHash: " + signature_of(sample_bytes())["rootHash"].get<std::string>() + "\n" +
-         format_manifest(manifest);
+  return statement_about(sample_bytes(), format_manifest(manifest));
 }
 
 // The sample image signed anew.

@@ -175,6 +175,12 @@ std::string with_signature_edit(const std::string& bytes, const std::function<vo
   return with_signature(bytes, signature);
 }
 
+std::string statement_about(const std::string& bytes, const std::string& manifest,
+                            const std::optional<std::string>& root_hash) {
+  return "driverext statement 1\nrootHash: " + root_hash.value_or(signature_of(bytes)["rootHash"]) +
+         "\ndataBlocks: " + std::to_string(partitions_of(bytes)[0].size / kVerityBlock) + "\n" + manifest;
+}
+
 std::string with_statement(const std::string& bytes, const std::string& statement, const Identity& signer) {
   const SigningKey key = signer.signing_key();
   return with_signature_edit(bytes, [&](OrderedJson& signature) {

@@ -79,6 +79,9 @@ OrderedJson signature_of(const std::string& bytes);
 /// The signature partition's JSON rewritten.
 std::string with_signature(std::string bytes, const OrderedJson& signature);
 std::string with_signature_edit(const std::string& bytes, const std::function<void(OrderedJson&)>& edit);
+/// What a publisher signs about this image: with a manifest of the test's choice, and perhaps another root hash (hex).
+std::string statement_about(const std::string& bytes, const std::string& manifest,
+                            const std::optional<std::string>& root_hash = std::nullopt);
 /// The image signed by `signer` with a statement of the test's choice.
 std::string with_statement(const std::string& bytes, const std::string& statement, const Identity& signer);
 

@@ -81,7 +81,7 @@ TEST(SignedIndex, NodeWithoutTrustAnchorSaysSo) {
 
 // The same key signs images. Neither of the two texts can stand in for the other.
 TEST(SignedIndex, ImagesStatementIsNoIndex) {
-  const std::string statement = format_statement({{}, format_manifest(test::sample_manifest())});
+  const std::string statement = format_statement({{}, 1, format_manifest(test::sample_manifest())});
   const auto result =
       VerifiedIndex::verify(must(publisher().signing_key().sign_attached(as_bytes(statement))), publisher_only(), kNow);
   EXPECT_EQ(verdict(result), "untrusted/index-untrusted");

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <stop_token>
+#include <thread>
 
 #include "support/temp_dir.hpp"
 #include "support/verdict.hpp"
@@ -184,6 +187,21 @@ TEST_F(DirTest, ReadExactlyNeedsAllBytes) {
   EXPECT_TRUE(read_exactly(fd.get(), bytes, 2, "file"));
   EXPECT_EQ(as_text(bytes), "side");
   EXPECT_EQ(verdict(read_exactly(fd.get(), bytes, 3, "file")), "invalid_input");
+}
+
+// Renames of directories anywhere on the machine make openat2 say EAGAIN where a ".." is on the way.
+TEST_F(DirTest, RenamesElsewhereMakeNoNameUnreadable) {
+  ASSERT_EQ(::mkdir((outside_ / "root/deep").c_str(), 0755), 0);
+  ASSERT_EQ(::mkdir((outside_ / "elsewhere1").c_str(), 0755), 0);
+  const std::jthread renaming([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      std::rename((outside_ / "elsewhere1").c_str(), (outside_ / "elsewhere2").c_str());
+      std::rename((outside_ / "elsewhere2").c_str(), (outside_ / "elsewhere1").c_str());
+    }
+  });
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(must(root_.read_file("deep/../deep/../inside", 100)), "inside") << i;
+  }
 }
 
 TEST_F(DirTest, MissingRootIsAnError) { EXPECT_EQ(verdict(Dir::open_root(outside_ / "none")), "not_found"); }

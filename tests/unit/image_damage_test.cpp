@@ -56,13 +56,6 @@ std::string cms_damaged(const char* name, size_t from_end) {
   });
 }
 
-std::string statement_text(const std::string& root_hash, const Manifest& manifest) {
-  Statement statement{{}, format_manifest(manifest)};
-  const Bytes hash = *from_hex(root_hash);
-  std::copy(hash.begin(), hash.end(), statement.root_hash.begin());
-  return format_statement(statement);
-}
-
 std::string root_hash_of(const std::string& bytes) { return test::signature_of(bytes)["rootHash"]; }
 
 TEST(Image, UndamagedImageIsTrustedAndWhole) {
@@ -214,14 +207,14 @@ TEST(Image, RootHashAndStatementBySignersWhoDifferAreAMismatch) {
 TEST(Image, ManifestOfAnotherArchitectureIsAMismatch) {
   Manifest manifest = test::sample_manifest();
   manifest.architecture = "arm64";
-  const std::string statement = statement_text(root_hash_of(sample_bytes()), manifest);
+  const std::string statement = test::statement_about(sample_bytes(), format_manifest(manifest));
   EXPECT_EQ(full_check(with_statement(sample_bytes(), statement, test::publisher())), "untrusted/manifest-mismatch");
 }
 
 TEST(Image, ManifestThatCannotBeReadIsMalformedThoughSigned) {
   const std::string hash = root_hash_of(sample_bytes());
   for (const char* manifest : {"", "{}", "not json", "{\"format\": 2}"}) {
-    const std::string statement = "driverext statement 1\nrootHash: " + hash + "\n" + manifest;
+    const std::string statement = test::statement_about(sample_bytes(), manifest);
     EXPECT_EQ(full_check(with_statement(sample_bytes(), statement, test::publisher())), "untrusted/image-malformed")
         << manifest;
     // Who signed is judged first: a stranger's manifest is not worth a word.
@@ -250,7 +243,7 @@ TEST(Image, ImpossibleCreationTimeDoesNotTurnTheClockBack) {
     Manifest manifest = test::sample_manifest();
     manifest.created = created;
     const std::string bytes =
-        with_statement(sample_bytes(), statement_text(root_hash_of(sample_bytes()), manifest), expired);
+        with_statement(sample_bytes(), test::statement_about(sample_bytes(), format_manifest(manifest)), expired);
     EXPECT_EQ(verdict(VerifiedImage::verify(must(open_bytes(bytes)), anchors, test::kNow)),
               "untrusted/untrusted-signer")
         << created;

@@ -138,16 +138,17 @@ TEST(SignatureBlock, ItsPartitionHasRoomForEveryManifestThatIsAccepted) {
 TEST(Statement, RoundTripsWhateverTheManifestHolds) {
   for (const std::string& manifest :
        {std::string("{}\n"), std::string(), std::string("\nrootHash: x\n"), std::string("a\0b", 3)}) {
-    Statement made{{}, manifest};
+    Statement made{{}, 220, manifest};
     made.root_hash.fill(std::byte{0x5c});
     const Statement read = must(parse_statement(format_statement(made)));
     EXPECT_EQ(read.root_hash, made.root_hash);
+    EXPECT_EQ(read.data_blocks, 220U);
     EXPECT_EQ(read.manifest, manifest);
   }
 }
 
 TEST(Statement, AnotherTextIsNotAStatement) {
-  const std::string good = format_statement({{}, "{}"});
+  const std::string good = format_statement({{}, 220, "{}"});
   EXPECT_EQ(verdict(parse_statement(good)), "fine");
   for (size_t size = 0; size < good.size() - 2; ++size) {
     EXPECT_EQ(verdict(parse_statement(good.substr(0, size))), "untrusted/manifest-mismatch") << size;
@@ -156,6 +157,11 @@ TEST(Statement, AnotherTextIsNotAStatement) {
     std::string bad = good;
     bad[i] = 'Z';
     EXPECT_EQ(verdict(parse_statement(bad)), "untrusted/manifest-mismatch") << i;
+  }
+  const size_t digits = good.find("220");
+  for (const char* number : {"", "0220", "+220", "-1", " 220", "220 ", "0x220", "18446744073709551616"}) {
+    EXPECT_EQ(verdict(parse_statement(std::string(good).replace(digits, 3, number))), "untrusted/manifest-mismatch")
+        << number;
   }
   EXPECT_EQ(verdict(parse_statement(std::string(64, 'a'))),
             "untrusted/manifest-mismatch");  // a bare root hash, as systemd signs it
