@@ -26,8 +26,8 @@ int open_in_root(int dir, const std::string& name, int flags, Links links) {
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
   if (links == Links::refuse_last) how.flags |= O_NOFOLLOW;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  // EAGAIN: something was renamed or mounted, anywhere, while a ".." was looked at, so the kernel cannot say that it stayed
-  // below the root (openat2(2)). At boot that happens.
+  // EAGAIN: something was renamed or mounted, anywhere, while a ".." was looked at, so the kernel cannot say that it
+  // stayed below the root (openat2(2)). At boot that happens.
   constexpr int kAttempts = 1000;
   int fd = -1;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {

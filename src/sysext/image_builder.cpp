@@ -79,7 +79,8 @@ class Builder {
     TRY(const HashedImage hashed, fill(out));
 
     TRY_VOID(begin(request_.key != nullptr ? "signing" : "finishing (unsigned)"));
-    TRY(const SignatureBlock block, make_signature({hashed.root_hash, hashed.layout.data.size / kVerityBlock, manifest_text_}, request_.key));
+    TRY(const SignatureBlock block,
+        make_signature({hashed.root_hash, hashed.layout.data.size / kVerityBlock, manifest_text_}, request_.key));
     TRY_VOID(write_signature(out.fd(), hashed.layout.signature, block, request_.output));
     TRY_VOID(write_partition_table(out.fd(), hashed.layout, *architecture, hashed.root_hash, request_.output));
     TRY_VOID(begin("writing to the disk"));

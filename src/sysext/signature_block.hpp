@@ -40,8 +40,8 @@ std::string format_signature_block(const SignatureBlock& block);
 /// A partition size that has room for the signed block of an image with this manifest.
 uint64_t signature_partition_size(size_t manifest_size);
 
-/// What the CMS signs, in one text that binds its parts together. A root hash alone does not say how long the data is: one
-/// tree leads to it from less data too, and from none, with a block of the tree in the data's place.
+/// What the CMS signs, in one text that binds its parts together. A root hash alone does not say how long the data is:
+/// one tree leads to it from less data too, and from none, with a block of the tree in the data's place.
 struct Statement {
   Digest root_hash{};
   uint64_t data_blocks = 0;  ///< of kVerityBlock bytes, as the superblock has them
