@@ -310,6 +310,31 @@ TEST_F(ImageOfATree, WhatWouldChangeTheHostIsRefusedByItsPath) {
   }
 }
 
+// Behind a link, ".." goes up from where that link leads.
+TEST_F(ImageOfATree, LinksAreFollowedOverOtherLinksOfTheTree) {
+  const struct {
+    const char* on_the_way;
+    const char* way_says;
+    const char* says;  ///< of usr/lib/x
+  } cases[] = {
+      {"usr/lib/y", "..", "y/../etc/shadow"},
+      {"usr/lib/y", ".", "y/../../etc/shadow"},
+      {"usr/lib/y", "/usr", "y/../etc/shadow"},
+      {"usr/y", "lib", "../y/../../etc/shadow"},
+      {"usr/lib/driverext/root/lib64/etc", "/etc", "driverext/root/lib64/etc"},
+      {"usr/lib/driverext/root/lib64/etc", "/etc", "driverext/root/lib64/etc/shadow"},
+      {"usr/lib/y", "x", "y"},
+  };
+  for (const auto& bad : cases) {
+    std::filesystem::remove_all(scratch_ / "tree");
+    link(bad.way_says, bad.on_the_way);
+    link(bad.says, "usr/lib/x");
+    const std::string words = refusal(Kind::complete);
+    EXPECT_TRUE(words.starts_with("usr/lib/x ")) << bad.says << ": " << words;
+    EXPECT_NE(words.find("leads out"), std::string::npos) << words;
+  }
+}
+
 TEST_F(ImageOfATree, WhatADriverNeedsIsNotRefused) {
   file("usr/lib/x");
   file("usr/lib/modules/6.1/driverext/x/modules.txt");  // no index: not where one lies
@@ -320,6 +345,10 @@ TEST_F(ImageOfATree, WhatADriverNeedsIsNotRefused) {
   link("/usr/lib/x", "usr/lib/absolute");
   link("../share/../lib/./x", "usr/lib/relative");
   link("x.1", "usr/lib/dangling");
+  link("usr/lib", "usr/lib/driverext/root/lib");
+  link("deep/er", "usr/lib/way");
+  link("way/../../libx.so", "usr/lib/over-a-link");  // by text it would lead to usr/libx.so
+  link("../../../usr/lib/x", "usr/lib/deep/over-the-root");
   EXPECT_EQ(message(build(Kind::complete)), "fine");
 }
 
