@@ -11,6 +11,7 @@
 #include "kbuild/dkms_build.hpp"
 #include "sys/cancellation.hpp"
 #include "sys/scratch_folder.hpp"
+#include "sysext/output_file.hpp"
 #include "userland/userland.hpp"
 
 namespace driverext::cli {
@@ -29,6 +30,7 @@ class ImageBuild {
   ImageBuild& operator=(const ImageBuild&) = delete;
 
   Result<int> run() {
+    TRY_VOID(check_output(options_.output));
     std::optional<SigningKey> key;
     if (!options_.key.key.empty()) {
       TRY(key, load_signing_key(options_.key));
