@@ -254,6 +254,18 @@ echo noise
   EXPECT_EQ(programs_.commands, (std::vector<std::string>{"systemd-nspawn", "systemd-nspawn"}));
 }
 
+TEST_F(DkmsBuildTest, ConfThatIsAProgramFindsTheTreeWhereDkmsHasIt) {
+  add("names", "a");
+  conf(R"(
+BUILT_MODULE_NAME[0]=$(cat $dkms_tree/$module/$module_version/source/names)
+DEST_MODULE_NAME[0]=$(cat $dkms_tree/$module/$module_version/build/names)1
+BUILT_MODULE_LOCATION[0]=$(cat $source_tree/$module-$module_version/names)/
+MAKE="mkdir a; cp payload a/a.ko"
+STRIP=no
+)");
+  EXPECT_EQ(must(build()).files, std::vector<std::string>{"a1.ko"});
+}
+
 TEST_F(DkmsBuildTest, ConfThatIsAProgramIsNeverRunOnTheHost) {
   conf("MAKE=$(touch " + scratch_ / "ran" + ")\n");
   request_.builder = Builder::host();
