@@ -364,6 +364,7 @@ TEST_F(DkmsBuildTest, PackageIsUnpackedWithinBounds) {
   programs_.answer = [this](const ProgramRequest& request) {
     EXPECT_GT(request.timeout_sec, 0U);
     EXPECT_EQ(request.cancel_fd, request_.cancel_fd);
+    if (request.argv.front() == "sh") return Result<std::string>("1024\n");
     test::write_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", "");
     std::filesystem::resize_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", uintmax_t{5} << 30);  // of holes
     return Result<std::string>(std::string());
@@ -376,12 +377,34 @@ TEST_F(DkmsBuildTest, PackageIsUnpackedWithinBounds) {
   EXPECT_NE(message(build()).find("too much"), std::string::npos);
   request_.cancel_fd = -1;
   programs_.answer = [](const ProgramRequest& request) {
+    if (request.argv.front() == "sh") return Result<std::string>("1024\n");
     test::write_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", "", 0644);
     std::filesystem::resize_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", 0);
     EXPECT_EQ(::chmod((request.argv.at(3) + "/usr/src/cam-1/dkms.conf").c_str(), 04755), 0);
     return Result<std::string>(std::string());
   };
   EXPECT_NE(message(build()).find("set-user-id"), std::string::npos);
+}
+
+// A package of a megabyte may hold a terabyte of zeros.
+TEST_F(DkmsBuildTest, PackageThatIsTooLargeIsRefusedBeforeItIsUnpacked) {
+  const std::string root = scratch_ / "package";
+  test::write_file(root + "/DEBIAN/control",
+                   "Package: cam-dkms\nVersion: 1.2\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: x\n");
+  test::write_file(root + "/usr/src/cam-1.2/dkms.conf", std::string(100'000, '\n'));
+  must(run_program({"dpkg-deb", "--build", "--root-owner-group", root, scratch_ / "cam.deb"}));
+  request_.source = scratch_ / "cam.deb";
+  std::string counted;
+  programs_.answer = [&](ProgramRequest request) {
+    EXPECT_EQ(request.argv.back(), std::to_string((uint64_t{4} << 30) + 1));
+    request.argv.back() = "50000";
+    counted = must(run_program(request));
+    return Result<std::string>("4294967297\n");
+  };
+  EXPECT_NE(message(build()).find("too much"), std::string::npos);
+  EXPECT_EQ(programs_.commands, std::vector<std::string>{"sh"});
+  EXPECT_EQ(counted, "50000\n");  // no more is read
+  EXPECT_FALSE(test::exists(scratch_ / "work/package"));
 }
 
 TEST_F(DkmsBuildTest, ReadingASourceCanBeInterrupted) {
