@@ -218,6 +218,29 @@ TEST_F(DkmsBuildTest, DatesAreThoseOfTheSource) {
   EXPECT_EQ(must(scratch_.dir().status("work/modules/cam.ko"))->st_mtime, 1'700'000'000);
 }
 
+TEST_F(DkmsBuildTest, DebuggingInformationIsMadeOnlyIfSomethingIsMadeFromIt) {
+  conf("MAKE='cp payload cam.ko; echo c$KCFLAGS a$KAFLAGS >said; false'\n");
+  const auto said = [&] {
+    std::filesystem::remove_all(scratch_ / "work");
+    must(scratch_.dir().make_dirs("work", 0700));
+    (void)build();
+    return in_tree("said");
+  };
+  EXPECT_EQ(said(), "c-g0 a-g0\n");
+  test::write_file(headers(".config"), "CONFIG_PCI=y\nCONFIG_GENDWARFKSYMS=y\n");  // checksums of symbols
+  EXPECT_EQ(said(), "c a\n");
+  test::write_file(headers(".config"), "# CONFIG_GENDWARFKSYMS is not set\n");
+  EXPECT_EQ(said(), "c-g0 a-g0\n");
+  test::write_file(headers("vmlinux"), "");  // type information
+  EXPECT_EQ(said(), "c a\n");
+}
+
+TEST_F(DkmsBuildTest, NothingOfTheMachineIsSeenWhereItIsBuilt) {
+  must(build());
+  const std::vector<std::string>& argv = programs_.requests.at(0).argv;
+  EXPECT_NE(std::find(argv.begin(), argv.end(), "--hostname=driverext"), argv.end());
+}
+
 TEST_F(DkmsBuildTest, FailureIsTheFirstErrorAndTheLogIsThere) {
   add("said", "cam.c:1:1: error: no such type\ncam.c:2:1: error: more\n");
   conf("MAKE='cat said; false'\n");
