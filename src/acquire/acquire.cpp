@@ -205,10 +205,9 @@ class Acquirer {
     compile.work = work;
     compile.cancel_fd = cancellation.fd();
     compile.progress = told;
-    Result<void> compiled = compile_modules(host_.programs, compile);
-    keep_log();
+    const Result<void> compiled = keep_log(compile_modules(host_.programs, compile));
     if (compiled) told("packing and signing");
-    Result<AcquireResult> result = compiled ? pack(manifest, compile) : std::move(compiled).error();
+    Result<AcquireResult> result = compiled ? pack(manifest, compile) : compiled.error();
     // Whatever the interruption made fail: it is no outcome.
     if (!result && cancellation.has_come()) {
       result = make_error(Errc::transient, Reason::building, "the build was interrupted; it begins anew");
@@ -265,12 +264,18 @@ class Acquirer {
     return AcquireResult{Acquired::built, source.version, image.root_hash_hex()};
   }
 
-  void keep_log() {
+  // A failure then says where the log is.
+  Result<void> keep_log(Result<void> compiled) {
     const auto log = host_.root.read_if_there(std::string(kBuildFolder) + kCompileLog, kMaxLog);
-    if (!log || !*log) return;
+    if (!log || !*log) return compiled;
     if (const Result<void> kept = host_.root.write_atomic(kBuildLog, **log, 0644); !kept) {
       request_.remark("the build's log was not kept: " + kept.error().message());
+      return compiled;
     }
+    if (compiled) return compiled;
+    Error error = std::move(compiled).error();
+    error.what += "; the whole log is in " + host_.root.path_of(kBuildLog);
+    return error;
   }
 
   // An image that is attached while something is built, by the same steps as a driver's.

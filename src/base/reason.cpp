@@ -114,7 +114,7 @@ constexpr std::array kReasons = {
                "See what systemd-sysext says: systemd-sysext status; journalctl -u systemd-sysext"},
     ReasonInfo{Reason::build_failed, "build-failed", "0bd4b4a2604d440b9c4933cc5e2ede12", Outcome::degraded,
                ExitCode::failed, "The driver could not be built for this kernel on this node.",
-               "See the whole log in /var/lib/driverext/build.log; use a driver version that supports this kernel."},
+               "See the whole log, which the message names; use a driver version that supports this kernel."},
     ReasonInfo{Reason::builder_missing, "builder-missing", "c49073f4391f4818ac06f34a7b90ba25", Outcome::degraded,
                ExitCode::nothing_fits, "The driver's source is here, but no builder image with this kernel's headers.",
                "Provide a builder image for this kernel release, or an image of the driver that was built for it."},

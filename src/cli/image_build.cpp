@@ -1,6 +1,9 @@
 // driverext image build: modules, sources, libraries in; an extension image out.
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <system_error>
 
 #include "acquire/pack.hpp"
@@ -9,8 +12,12 @@
 #include "cli/progress.hpp"
 #include "cli/verb.hpp"
 #include "kbuild/dkms_build.hpp"
+#include "kbuild/source_tree.hpp"
 #include "sys/cancellation.hpp"
+#include "sys/dir.hpp"
 #include "sys/scratch_folder.hpp"
+#include "sys/undo.hpp"
+#include "sysext/output_file.hpp"
 #include "userland/userland.hpp"
 
 namespace driverext::cli {
@@ -22,6 +29,47 @@ constexpr size_t kMaxOsRelease = 65536;
 
 void warn(const std::string& line) { std::fprintf(stderr, "driverext: %s\n", printable(line).c_str()); }
 
+// Sources of kernel modules, copied to beside the places that they get once the image is there.
+class KeptSources {
+ public:
+  static Result<KeptSources> copy(const std::vector<ModuleSource>& sources, const std::string& folder, int cancel_fd) {
+    std::error_code error;
+    const bool is_new = fs::create_directory(folder, error);
+    if (error) return os_failure(error.value(), "cannot make " + folder);
+    Undo<Action> remove_folder([=] { ::rmdir(folder.c_str()); });
+    if (!is_new) remove_folder.commit();
+    TRY(Dir dir, Dir::open_root(folder));
+    TRY(ScratchFolder scratch, ScratchFolder::beside(folder + "/sources"));
+    KeptSources kept(std::move(remove_folder), std::move(dir), std::move(scratch));
+    for (const ModuleSource& source : sources) {
+      TRY(const auto there, kept.dir_.status(source.flavor));
+      if (there) {
+        return make_error(Errc::conflict,
+                          kept.dir_.path_of(source.flavor) + " is there already; nothing is written over it");
+      }
+      TRY_VOID(copy_source(source.folder, kept.scratch_.path() + "/" + source.flavor, cancel_fd));
+      kept.flavors_.push_back(source.flavor);
+    }
+    return kept;
+  }
+
+  Result<void> put_in_place() {
+    const std::string scratch = fs::path(scratch_.path()).filename().string();
+    for (const std::string& flavor : flavors_) TRY_VOID(dir_.rename(scratch + "/" + flavor, flavor));
+    remove_folder_.commit();
+    return {};
+  }
+
+ private:
+  using Action = std::function<void()>;
+  KeptSources(Undo<Action> remove_folder, Dir dir, ScratchFolder scratch)
+      : remove_folder_(std::move(remove_folder)), dir_(std::move(dir)), scratch_(std::move(scratch)) {}
+  Undo<Action> remove_folder_;  ///< one that was not there before; only an empty one goes
+  Dir dir_;
+  ScratchFolder scratch_;
+  std::vector<std::string> flavors_;
+};
+
 class ImageBuild {
  public:
   ImageBuild(const ImageBuildOptions& options, int cancel_fd) : options_(options), cancel_fd_(cancel_fd) {}
@@ -29,6 +77,7 @@ class ImageBuild {
   ImageBuild& operator=(const ImageBuild&) = delete;
 
   Result<int> run() {
+    TRY_VOID(check_output(options_.output));
     std::optional<SigningKey> key;
     if (!options_.key.key.empty()) {
       TRY(key, load_signing_key(options_.key));
@@ -41,6 +90,7 @@ class ImageBuild {
     TRY_VOID(make_modules());
     TRY_VOID(make_user_part());
     TRY_VOID(say_for_which_os());
+    TRY_VOID(identify_tree());
     if (input_.manifest.driver.empty()) return missing("which driver it is", "--driver=NAME");
     if (input_.manifest.version.empty()) return missing("the driver's version", "--driver-version=V");
     if (options_.belongs_to_userland) input_.manifest.userland = input_.manifest.version;
@@ -165,7 +215,7 @@ class ImageBuild {
   }
 
   // Of an archive they would go with the scratch folder.
-  Result<void> keep_module_sources(const std::vector<ModuleSource>& sources) const {
+  Result<void> keep_module_sources(const std::vector<ModuleSource>& sources) {
     if (options_.module_sources.empty()) {
       for (const ModuleSource& source : sources) {
         warn("it also holds the sources of kernel modules, flavor " + source.flavor +
@@ -174,16 +224,16 @@ class ImageBuild {
       return {};
     }
     if (sources.empty()) return make_error(Errc::not_found, options_.userland + " holds no sources of kernel modules");
-    std::error_code error;
-    fs::create_directories(options_.module_sources, error);
-    for (const ModuleSource& source : sources) {
-      const fs::path target = fs::path(options_.module_sources) / source.flavor;
-      if (!error && fs::exists(fs::symlink_status(target, error))) {
-        return make_error(Errc::conflict, target.string() + " is there already; nothing is written over it");
-      }
-      if (!error) fs::copy(source.folder, target, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
-    }
-    if (error) return os_failure(error.value(), "cannot copy sources to " + options_.module_sources);
+    TRY(KeptSources kept, KeptSources::copy(sources, options_.module_sources, cancel_fd_));
+    kept_sources_.emplace(std::move(kept));
+    return {};
+  }
+
+  // What is compiled of a source image, on a node, tells of it by this.
+  Result<void> identify_tree() {
+    if (*options_.kind != Kind::source) return {};
+    TRY(const SourceIdentity source, identify_source(options_.tree, cancel_fd_));
+    input_.source_digest = source.digest;
     return {};
   }
 
@@ -211,6 +261,7 @@ class ImageBuild {
     request.progress = [&](const BuildProgress& at) { progress_.show(at.stage, at.done, at.total); };
     TRY(const BuiltImage built, build_image(request));
     progress_.end();
+    if (kept_sources_) TRY_VOID(kept_sources_->put_in_place());
     const Manifest& manifest = request.manifest;
     const std::string kernel = manifest.kernel_release.empty() ? "" : " for " + manifest.kernel_release;
     std::printf("%s  %s %s (%s)%s, %s%s\n", to_hex(built.root_hash).c_str(), manifest.driver.c_str(),
@@ -224,6 +275,7 @@ class ImageBuild {
   TerminalProgress progress_;
   PackInput input_;
   std::optional<ScratchFolder> scratch_;
+  std::optional<KeptSources> kept_sources_;
 };
 
 Result<int> build(const ImageBuildOptions& options) {

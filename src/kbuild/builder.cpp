@@ -1,11 +1,14 @@
 #include "kbuild/builder.hpp"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <span>
 
 #include "base/text.hpp"
@@ -13,6 +16,7 @@
 namespace driverext {
 namespace {
 
+constexpr size_t kMaxConfig = size_t{4} << 20;
 constexpr size_t kMaxLog = size_t{8} << 20;
 constexpr size_t kMaxLine = 4096;
 // Each parallel compiler may need this much memory.
@@ -77,7 +81,9 @@ Error failure_of(const BuilderRun& run, const Error& failed, const std::string& 
 }  // namespace
 
 long parallel_jobs() {
-  const long processors = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
+  cpu_set_t own;  // fewer than there are if somebody said so; unknown where there are more than fit
+  const bool known = ::sched_getaffinity(0, sizeof(own), &own) == 0;
+  const long processors = std::max(1L, known ? CPU_COUNT(&own) : ::sysconf(_SC_NPROCESSORS_ONLN));
   const long memory = ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE);
   return std::max(1L, std::min(processors, memory / kBytesPerJob));
 }
@@ -85,6 +91,7 @@ long parallel_jobs() {
 std::vector<std::string> container_command(const std::string& root, const std::string& shared,
                                            const std::string& place) {
   return {"systemd-nspawn", "--quiet", "--register=no", "--machine=driverext-" + std::to_string(::getpid()),
+          "--hostname=driverext",  // not the machine's name: sources write it into what they make
           "--keep-unit", "--as-pid2", "--console=pipe", "--private-network", "--resolv-conf=off", "--timezone=off",
           "--link-journal=no", "--no-new-privileges=yes",
           // Compilers need none of root's powers.
@@ -135,6 +142,23 @@ Result<void> Builder::require_kernel(const std::string& kernel_release) const {
   return make_error(Errc::not_found, Reason::builder_missing,
                     name() + " has no headers of kernel " + kernel_release + " (usr/lib/modules/" + kernel_release +
                         "/build)" + (there.empty() ? "" : "; it has those of " + there));
+}
+
+Result<std::string> Builder::kernel_config(const std::string& kernel_release) const {
+  TRY(const Dir dir, root());
+  const std::string headers = "usr/lib/modules/" + kernel_release + "/build/.config";
+  for (const std::string& name : {headers, "boot/config-" + kernel_release}) {
+    TRY(std::optional<std::string> config, dir.read_if_there(name, kMaxConfig));
+    if (config) return *std::move(config);
+  }
+  return make_error(Errc::not_found, name() + " has no " + headers);
+}
+
+bool Builder::needs_debug_info(const std::string& kernel_release) const {
+  const Result<Dir> dir = root();
+  if (dir && dir->open_file("usr/lib/modules/" + kernel_release + "/build/vmlinux", O_PATH)) return true;
+  const Result<std::string> config = kernel_config(kernel_release);
+  return !config || ("\n" + *config).find("\nCONFIG_GENDWARFKSYMS=y") != std::string::npos;
 }
 
 Result<void> Builder::run(Programs& programs, const BuilderRun& run) const {

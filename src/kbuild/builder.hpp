@@ -51,6 +51,13 @@ class Builder {
   /// Errors: Reason::builder_missing if it has no headers of that kernel (usr/lib/modules/RELEASE/build).
   [[nodiscard]] Result<void> require_kernel(const std::string& kernel_release) const;
 
+  /// That kernel's configuration, as dkms finds it.
+  [[nodiscard]] Result<std::string> kernel_config(const std::string& kernel_release) const;
+  /// Whether something is made from a module's debugging information: type information if vmlinux is there, checksums
+  /// of its symbols if the kernel has CONFIG_GENDWARFKSYMS. Else it is made only to be stripped, and would be three
+  /// quarters of all that is written. A kernel whose configuration is not there may need it.
+  [[nodiscard]] bool needs_debug_info(const std::string& kernel_release) const;
+
   /// Errors: Reason::build_failed with the compiler's first error; Errc::transient if it was interrupted;
   /// Errc::unsupported if containers cannot be made here.
   Result<void> run(Programs& programs, const BuilderRun& run) const;
@@ -68,7 +75,7 @@ std::vector<std::string> container_command(const std::string& root, const std::s
 /// The line that says what went wrong: the first error, not the last line. Empty if there is none.
 std::string first_compiler_error(const std::string& log);
 
-/// How many compilers may run side by side here.
+/// How many compilers may run side by side here: one a processor that this process may use, if memory suffices.
 long parallel_jobs();
 
 }  // namespace driverext

@@ -46,21 +46,24 @@ Result<void> collect(const CompileRequest& request, const Dir& tree) {
 Result<void> compile_modules(Programs& programs, const CompileRequest& request) {
   TRY_VOID(prepare(request));
   BuilderRun run;
+  const Builder builder = Builder::container(request.builder);
   // The kernel release was checked to be a plain name; the path is ours.
-  run.argv = {"/bin/sh",
-              "-ec",
-              "make -j\"$1\" -C \"/usr/lib/modules/$2/build\" M=\"$3\" KCFLAGS=-g0 modules; find \"$3\" "
-              "-name '*.ko' -exec strip --strip-debug {} +",
-              "build",
-              std::to_string(parallel_jobs()),
-              request.kernel_release,
-              kBuildPlace};
+  run.argv = {
+      "/bin/sh",
+      "-ec",
+      "make -j\"$1\" -C \"/usr/lib/modules/$2/build\" M=\"$3\" KCFLAGS=\"$4\" KAFLAGS=\"$4\" modules; find \"$3\" "
+      "-name '*.ko' -exec strip --strip-debug {} +",
+      "build",
+      std::to_string(parallel_jobs()),
+      request.kernel_release,
+      kBuildPlace,
+      builder.needs_debug_info(request.kernel_release) ? "" : "-g0"};
   run.shared = request.work + kSource;
   run.log = request.work + kCompileLog;
   run.cancel_fd = request.cancel_fd;
   run.progress = request.progress;
   TRY(const Dir tree, Dir::open_root(run.shared));
-  TRY_VOID(Builder::container(request.builder).run(programs, run));
+  TRY_VOID(builder.run(programs, run));
   return collect(request, tree);
 }
 

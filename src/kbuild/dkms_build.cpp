@@ -23,7 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxConfig = size_t{4} << 20;
 // Below `work`: what the builder sees, and in it the tree until its name is known. A package's name has no dot in
 // front.
 constexpr const char* kShared = "/shared";
@@ -129,22 +128,11 @@ class DkmsBuild {
     return error ? os_failure(error.value(), "cannot remove " + asked) : Result<void>();
   }
 
-  // The kernel's configuration as dkms finds it.
-  Result<std::string> kernel_config() const {
-    TRY(const Dir root, builder_.root());
-    for (const std::string& name :
-         {"usr/lib/modules/" + request_.kernel_release + "/build/.config", "boot/config-" + request_.kernel_release}) {
-      TRY(std::optional<std::string> config, root.read_if_there(name, kMaxConfig));
-      if (config) return *std::move(config);
-    }
-    return make_error(Errc::not_found, "BUILD_EXCLUSIVE_CONFIG cannot be checked: " + builder_.name() +
-                                           " has no usr/lib/modules/" + request_.kernel_release + "/build/.config");
-  }
-
   Result<void> check_fit() {
     std::string config;
     if (!conf_.exclusive.config.empty()) {
-      TRY(config, kernel_config());
+      TRY(config,
+          builder_.kernel_config(request_.kernel_release).with_context("BUILD_EXCLUSIVE_CONFIG cannot be checked"));
     }
     TRY_VOID(check_exclusive(conf_.exclusive, request_.kernel_release, variables_.arch, config)
                  .with_context(conf_.package_name + " " + conf_.package_version));
@@ -186,15 +174,14 @@ class DkmsBuild {
     if (!builder_.is_host()) flags.clear();
     const bool keeps_debug_info =
         std::any_of(conf_.modules.begin(), conf_.modules.end(), [](const auto& m) { return m.strip == Strip::no; });
-    // Made only to be stripped, it would be three quarters of all that is written. Type information is made from it.
-    if (!keeps_debug_info && !has_vmlinux()) flags += flags.empty() ? "-g0" : " -g0";
-    return {"SOURCE_DATE_EPOCH=" + std::to_string(epoch()), "KBUILD_BUILD_TIMESTAMP=" + std::string(text.data()),
-            "KBUILD_BUILD_USER=driverext", "KBUILD_BUILD_HOST=driverext", "KCFLAGS=" + flags};
-  }
-
-  [[nodiscard]] bool has_vmlinux() const {
-    const Result<Dir> root = builder_.root();
-    return root && root->open_file("usr/lib/modules/" + request_.kernel_release + "/build/vmlinux", O_PATH);
+    if (!keeps_debug_info && !builder_.needs_debug_info(request_.kernel_release))
+      flags += flags.empty() ? "-g0" : " -g0";
+    return {"SOURCE_DATE_EPOCH=" + std::to_string(epoch()),
+            "KBUILD_BUILD_TIMESTAMP=" + std::string(text.data()),
+            "KBUILD_BUILD_USER=driverext",
+            "KBUILD_BUILD_HOST=driverext",
+            "KCFLAGS=" + flags,
+            "KAFLAGS=" + flags};
   }
 
   Result<void> build() {

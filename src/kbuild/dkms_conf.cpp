@@ -103,18 +103,22 @@ Result<std::vector<DkmsModule>> modules_of(const ShellArrays& values, const std:
 
 Result<DkmsExclusive> exclusive_of(const ShellArrays& values) {
   DkmsExclusive exclusive;
+  std::string words;
   const std::pair<const char*, std::string*> settings[] = {{"BUILD_EXCLUSIVE_KERNEL", &exclusive.kernel},
                                                            {"BUILD_EXCLUSIVE_KERNEL_MIN", &exclusive.kernel_min},
                                                            {"BUILD_EXCLUSIVE_KERNEL_MAX", &exclusive.kernel_max},
-                                                           {"BUILD_EXCLUSIVE_ARCH", &exclusive.arch}};
+                                                           {"BUILD_EXCLUSIVE_ARCH", &exclusive.arch},
+                                                           {"BUILD_EXCLUSIVE_CONFIG", &words}};
   for (const auto& [name, into] : settings) {
     *into = plain_value(values, name);
     const Elements& elements = elements_of(values, name);
     if (!elements.empty() && elements.rbegin()->first > 0) {
-      return make_error(Errc::unsupported, std::string(name) + " for single modules is not handled");
+      return make_error(Errc::unsupported,
+                        std::string(name) + "[" + std::to_string(elements.rbegin()->first) +
+                            "] excludes a single module, which is not handled; in a copy of the source, take it out of "
+                            "dkms.conf, and the module too if this kernel is not for it");
     }
   }
-  std::string words = plain_value(values, "BUILD_EXCLUSIVE_CONFIG");
   std::replace_if(
       words.begin(), words.end(), [](char c) { return c == '\t' || c == '\n'; }, ' ');
   for (std::string& word : split(words, ' ')) {

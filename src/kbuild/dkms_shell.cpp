@@ -23,6 +23,11 @@ cd "$tree" || exit
 # What $module is stands in the file itself.
 module=$(. ./dkms.conf >/dev/null 2>&1; printf %s "$PACKAGE_NAME")
 module_version=$(. ./dkms.conf >/dev/null 2>&1; printf %s "$PACKAGE_VERSION")
+# Where dkms has the tree. What stands there already the file has put there itself.
+driverext_home=$dkms_tree/$module/$module_version
+mkdir "$dkms_tree/$module" && mkdir "$driverext_home" &&
+  ln -s "$tree" "$driverext_home/source" && ln -s "$tree" "$driverext_home/build"
+mkdir "$source_tree" && ln -s "$tree" "$source_tree/$module-$module_version"
 driverext_reply=$reply
 driverext_names=("$@")
 readonly driverext_reply driverext_names

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <system_error>
 
@@ -95,7 +96,29 @@ Result<void> copy_entry(const Entry& entry, const std::string& from, const std::
   return {};
 }
 
-// dpkg-deb itself has no bounds.
+Error too_much(uintmax_t size) {
+  return make_error(Errc::invalid_input, "the package holds " + human_size(size) + ", too much for a driver's source");
+}
+
+// dpkg-deb itself has no bounds. It writes what it unpacks as one stream, of which no more is read than may be; where
+// that ends the package is told by unpacking it.
+Result<void> check_size(Programs& programs, const std::string& package, int cancel_fd) {
+  Result<std::string> counted =
+      programs.run({.argv = {"sh", "-c", "dpkg-deb --fsys-tarfile \"$1\" 2>/dev/null | head -c \"$2\" | wc -c", "size",
+                             package, std::to_string(kMaxUnpacked + 1)},
+                    .timeout_sec = kUnpackTimeoutSec,
+                    .cancel_fd = cancel_fd});
+  if (!counted) return std::move(counted).with_context("reading " + package).error();
+  uintmax_t size = 0;
+  const std::string_view digits = trim(*counted);
+  const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
+  if (code != std::errc() || end != digits.data() + digits.size()) {
+    return make_error(Errc::system, "the size of " + package + " could not be counted");
+  }
+  return size > kMaxUnpacked ? too_much(size) : Result<void>();
+}
+
+// Files of holes take up nothing in that stream.
 Result<void> check_unpacked(const std::string& folder, int cancel_fd) {
   TRY(const std::vector<Entry> entries, entries_of(folder, cancel_fd));
   uintmax_t total = 0;
@@ -109,11 +132,11 @@ Result<void> check_unpacked(const std::string& folder, int cancel_fd) {
     }
     total += static_cast<uintmax_t>(info.st_size);
   }
-  if (total <= kMaxUnpacked) return {};
-  return make_error(Errc::invalid_input, "the package holds " + human_size(total) + ", too much for a driver's source");
+  return total > kMaxUnpacked ? too_much(total) : Result<void>();
 }
 
 Result<void> unpack(Programs& programs, const std::string& package, const std::string& folder, int cancel_fd) {
+  TRY_VOID(check_size(programs, package, cancel_fd));
   Result<std::string> unpacked = programs.run(
       {.argv = {"dpkg-deb", "--extract", package, folder}, .timeout_sec = kUnpackTimeoutSec, .cancel_fd = cancel_fd});
   if (!unpacked && unpacked.error().os_error == ENOENT) {

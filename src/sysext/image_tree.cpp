@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 #include "base/text.hpp"
@@ -82,37 +83,75 @@ Result<void> put_text(TreeEntries& entries, const std::string& path, std::string
   return {};
 }
 
-// Where a link leads, as a path in the same root; nothing if it leads out of it.
-std::optional<std::string> target_of(std::string_view link, std::string_view says) {
-  std::vector<std::string> parts;
-  std::string whole = says.starts_with('/') ? std::string() : std::string(parent_of(link)) + "/";
-  whole += says;
-  for (const std::string& part : split(whole, '/')) {
-    if (part.empty() || part == ".") continue;
-    if (part != "..") {
-      parts.push_back(part);
-    } else if (parts.empty()) {
-      return std::nullopt;
-    } else {
-      parts.pop_back();
+// As many links as the kernel follows on one way.
+constexpr int kMaxLinks = 40;
+
+// Finds out where links lead once the extension is merged. What is not in the tree is the host's, and taken for a plain
+// directory.
+class LinkWalk {
+ public:
+  enum class Root { host, driver };
+  LinkWalk(const TreeEntries& entries, Root root) : entries_(entries), root_(root) {}
+
+  // Whether the link at `path` in that root leads out of it, or of the host's /usr, or nowhere since it goes in
+  // circles.
+  bool leads_out(std::string_view path, std::string_view says) {
+    if (!parent_of(path).empty()) place_ = split(parent_of(path), '/');
+    follow(says);
+    while (!ahead_.empty()) {
+      const std::string part = std::move(ahead_.back());
+      ahead_.pop_back();
+      if (part.empty() || part == ".") continue;
+      if (part == "..") {
+        if (place_.empty()) return true;
+        place_.pop_back();
+        continue;
+      }
+      place_.push_back(part);
+      if (root_ == Root::host && place_.front() != "usr") return true;
+      const TreeEntry* entry = find();
+      if (entry == nullptr || entry->type != Type::link) continue;
+      if (++links_ >= kMaxLinks) return true;
+      place_.pop_back();
+      follow(entry->text);
     }
+    return root_ == Root::host && place_.empty();
   }
-  std::string target;
-  for (const std::string& part : parts) target += (target.empty() ? "" : "/") + part;
-  return target;
-}
+
+ private:
+  void follow(std::string_view says) {
+    if (says.starts_with('/')) place_.clear();
+    std::vector<std::string> parts = split(says, '/');
+    ahead_.insert(ahead_.end(), std::make_move_iterator(parts.rbegin()), std::make_move_iterator(parts.rend()));
+  }
+
+  // The driver root is made of the root-only folder and of usr.
+  [[nodiscard]] const TreeEntry* find() const {
+    std::string path;
+    for (const std::string& part : place_) path += (path.empty() ? "" : "/") + part;
+    auto found = entries_.end();
+    if (root_ == Root::driver) found = entries_.find(std::string(kRootOnlyFolder) + "/" + path);
+    if (found == entries_.end()) found = entries_.find(path);
+    return found == entries_.end() ? nullptr : &found->second;
+  }
+
+  const TreeEntries& entries_;
+  Root root_;
+  std::vector<std::string> place_;  ///< where the walk is, from the root
+  std::vector<std::string> ahead_;  ///< the rest of the way, the next part last
+  int links_ = 0;
+};
 
 // Links are followed in the host's root once the extension is merged; those of the root-only folder in the driver root.
-bool leads_out(std::string_view path, std::string_view says) {
+bool leads_out(const TreeEntries& entries, std::string_view path, std::string_view says) {
   if (is_at_or_below(path, kRootOnlyFolder) && path.size() > kRootOnlyFolder.size()) {
-    return !target_of(path.substr(kRootOnlyFolder.size() + 1), says);
+    return LinkWalk(entries, LinkWalk::Root::driver).leads_out(path.substr(kRootOnlyFolder.size() + 1), says);
   }
-  const auto target = target_of(path, says);
-  return !target || !is_at_or_below(*target, "usr");
+  return LinkWalk(entries, LinkWalk::Root::host).leads_out(path, says);
 }
 
 // Why an entry has no place in an extension; nothing if it has.
-std::string objection(const std::string& path, const TreeEntry& entry) {
+std::string objection(const TreeEntries& entries, const std::string& path, const TreeEntry& entry) {
   if (!is_at_or_below(path, "usr")) return "an extension holds usr/ only";
   if (is_at_or_below(path, "usr/lib/driverext/trust")) {
     return "an image must not say whom to trust; install trust anchors with the host";
@@ -131,7 +170,7 @@ std::string objection(const std::string& path, const TreeEntry& entry) {
   if (entry.type == Type::file && (entry.mode & (S_ISUID | S_ISGID)) != 0) {
     return "a set-user-ID or set-group-ID file would give every user its owner's rights; chmod ug-s, or leave it out";
   }
-  if (entry.type == Type::link && leads_out(path, entry.text)) {
+  if (entry.type == Type::link && leads_out(entries, path, entry.text)) {
     return "the link to " + entry.text + " leads out of the extension; point it below /usr";
   }
   return {};
@@ -188,7 +227,7 @@ Result<TreeEntries> collect_tree(const std::vector<ImageTree>& trees, const std:
 
 Result<void> check_extension_tree(const TreeEntries& entries) {
   for (const auto& [path, entry] : entries) {
-    const std::string why = objection(path, entry);
+    const std::string why = objection(entries, path, entry);
     if (!why.empty()) return make_error(Errc::invalid_input, path + " has no place in an extension: " + why);
   }
   return {};

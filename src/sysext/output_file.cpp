@@ -23,7 +23,18 @@ Error interrupted(std::string_view what) {
 
 }  // namespace
 
+Result<void> check_output(const std::string& output) {
+  struct stat info {};
+  if (::lstat(output.c_str(), &info) != 0) {
+    return errno == ENOENT ? Result<void>() : os_failure(errno, "cannot look at " + output);
+  }
+  if (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)) return {};
+  return make_error(Errc::conflict, output + (S_ISDIR(info.st_mode) ? " is a directory" : " is not a regular file") +
+                                        ", and is not replaced; name a file for the image");
+}
+
 Result<OutputFile> OutputFile::create(const std::string& output) {
+  TRY_VOID(check_output(output));
   OutputFile file;
   file.output_ = output;
   std::string temporary = output + ".XXXXXX";

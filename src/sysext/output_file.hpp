@@ -10,8 +10,13 @@
 
 namespace driverext {
 
+/// What a finished file takes the place of is a file, or a link to anything, which itself is replaced. A device, a
+/// folder or a pipe never is. Errors: Errc::conflict. For who works long before the file is made.
+Result<void> check_output(const std::string& output);
+
 class OutputFile {
  public:
+  /// Errors: those of check_output().
   static Result<OutputFile> create(const std::string& output);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;

@@ -1,6 +1,7 @@
 #include "userland/unpack.hpp"
 
 #include <fcntl.h>
+#include <locale.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,27 @@ namespace driverext {
 namespace {
 
 constexpr size_t kWindow = size_t{1} << 20;
+
+// Names in pax headers are UTF-8, which libarchive converts to the locale's encoding; this program sets no locale, and
+// "C" has room for ASCII alone. Of this thread, as long as it lives. Every C library since 2022 has it built in; with
+// an older one that lacks its file, names stay ASCII.
+class Utf8Locale {
+ public:
+  Utf8Locale() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (locale_ != nullptr) before_ = ::uselocale(locale_);
+  }
+  Utf8Locale(const Utf8Locale&) = delete;
+  Utf8Locale& operator=(const Utf8Locale&) = delete;
+  ~Utf8Locale() {
+    if (locale_ == nullptr) return;
+    ::uselocale(before_);
+    ::freelocale(locale_);
+  }
+
+ private:
+  locale_t locale_;
+  locale_t before_ = nullptr;
+};
 
 struct FreeReader {
   const LibArchive* library;
@@ -258,6 +280,7 @@ class Unpacker {
 Result<void> unpack_tar(int fd, std::string_view what, FileRange range, const Dir& into, const UserlandWork& work,
                         const UnpackLimits& limits) {
   TRY(const LibArchive* library, load_libarchive());
+  const Utf8Locale utf8;
   Source source{fd, std::string(what), range, work, *library};
   TRY(const Reader reader, open_reader(source));
   TRY(UniqueFd top, into.open_file(".", O_RDONLY | O_DIRECTORY));

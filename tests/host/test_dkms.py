@@ -32,6 +32,18 @@ FAILURES = {
 }
 
 
+# A driver that tells of where it was made: whatever is the machine's would make two builds differ.
+STAMP = {
+    "dkms.conf": "PACKAGE_NAME=stamp\nPACKAGE_VERSION=1\n",
+    "Kbuild": "obj-m := stamp.o\nstamp-y := main.o part.o data.o\n"
+              'ccflags-y := -DWHERE="\\"$(shell uname -n) $(shell pwd) $(abspath $(src)) $(shell date +%Z) $(shell id -un)\\""\n',
+    "main.c": "#include <linux/module.h>\nMODULE_INFO(built, WHERE);\nMODULE_INFO(file, __FILE__);\n"
+              "MODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"stamp\");\n",
+    "part.c": "extern const char stamp_file[];\nconst char stamp_file[] = __FILE__;\n",
+    "data.S": ".section .rodata\n.asciz __FILE__\n",
+}
+
+
 def run(*command, check=True, **options) -> subprocess.CompletedProcess:
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     if check and done.returncode != 0:
@@ -49,12 +61,24 @@ class DebianPackages(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.tmp)
 
     def command(self, name: str, output: Path, builder=None) -> list:
-        return [DRIVEREXT, "image", "build", f"--dkms={self.dkms.files[f'{name}-dkms']}",
-                f"--kernel={self.dkms.kernel_release}", f"--builder={builder or self.dkms.root}",
+        return self.command_of(self.dkms.files[f"{name}-dkms"], output, builder)
+
+    def command_of(self, source: Path, output: Path, builder=None) -> list:
+        return [DRIVEREXT, "image", "build", f"--dkms={source}", f"--kernel={self.dkms.kernel_release}", f"--builder={builder or self.dkms.root}",
                 "--level=1", output]
 
     def left(self) -> list[str]:
         return sorted(p.name for p in self.tmp.iterdir())
+
+    # Out of an image, by the end of its path.
+    def module(self, image: Path, path: str) -> Path:
+        shown = json.loads(run(DRIVEREXT, "image", "inspect", "--json=short", image).stdout)
+        path = next(m["path"] for m in shown["modules"] if m["path"].endswith(path))
+        part = shown["partitions"]["root"]
+        (self.tmp / "root").write_bytes(image.read_bytes()[part["offset"]:part["offset"] + part["size"]])
+        file = self.tmp / Path(path).name
+        file.write_bytes(run("unsquashfs", "-cat", self.tmp / "root", path).stdout)
+        return file
 
     def becomes_an_image(self, name: str, modules: int) -> None:
         image = self.tmp / "x.raw"
@@ -62,11 +86,8 @@ class DebianPackages(unittest.TestCase):
         self.assertEqual(self.left(), ["x.raw"])
         shown = json.loads(run(DRIVEREXT, "image", "inspect", "--json=short", image).stdout)
         self.assertEqual(len(shown["modules"]), modules)
-        part = shown["partitions"]["root"]
-        (self.tmp / "root").write_bytes(image.read_bytes()[part["offset"]:part["offset"] + part["size"]])
         for module in shown["modules"]:
-            file = self.tmp / Path(module["path"]).name
-            file.write_bytes(run("unsquashfs", "-cat", self.tmp / "root", module["path"]).stdout)
+            file = self.module(image, module["path"])
             vermagic = run("modinfo", "--field=vermagic", file).stdout.decode().split()
             self.assertEqual(vermagic[0], self.dkms.kernel_release)
 
@@ -76,13 +97,35 @@ class DebianPackages(unittest.TestCase):
         self.assertIn(said, done.stderr)
         self.assertFalse((self.tmp / "x.raw").exists())
 
+    # On a machine of another name, with one processor, zone, umask and environment of its own.
+    def elsewhere(self, folder: Path, command: list) -> None:
+        run("unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh", "taskset", "--cpu-list",
+            min(os.sched_getaffinity(0)), *command, cwd=folder, umask=0o077,
+            env=os.environ | {"TZ": "Asia/Tokyo", "MAKEFLAGS": "-j1", "KCFLAGS": "-O1", "USER": "somebody"})
+
     def test_two_builds_in_different_places_are_the_same_bytes(self):
         one, two = self.tmp / "one.raw", self.tmp / "deeper" / "two.raw"
         two.parent.mkdir()
         run(*self.command("gost-crypto", one))
-        run(*self.command("gost-crypto", two), env=os.environ | {"TZ": "Asia/Tokyo", "MAKEFLAGS": "-j1"}, cwd=two.parent,
-            umask=0o077)
+        self.elsewhere(two.parent, self.command("gost-crypto", two))
         self.assertEqual(one.read_bytes(), two.read_bytes())
+
+    def test_what_a_source_writes_of_its_machine_into_a_module_is_the_same_everywhere(self):
+        for number, folder in enumerate((self.tmp / "a", self.tmp / "b" / "deeper")):
+            source = folder / "source"
+            source.mkdir(parents=True)
+            for name, content in STAMP.items():
+                (source / name).write_text(content)
+                os.utime(source / name, (1_700_000_000 + 3600 * number, 1_700_000_000))
+        one, two = self.tmp / "a/x.raw", self.tmp / "b/deeper/x.raw"
+        run(*self.command_of(one.parent / "source", one))
+        self.elsewhere(two.parent, self.command_of(two.parent / "source", two))
+        self.assertEqual(one.read_bytes(), two.read_bytes())
+        stamp = self.module(one, "/stamp.ko")
+        built = run("modinfo", "--field=built", stamp).stdout.decode().split()
+        self.assertEqual(built[0], "driverext")
+        self.assertTrue(all(word.startswith(("/var/lib/dkms/stamp/1/", "/usr/")) for word in built[1:3]), built)
+        self.assertNotIn(str(self.tmp).encode(), stamp.read_bytes())
 
     def test_a_dkms_conf_that_is_a_program_is_not_run_on_the_host(self):
         done = run(*self.command("digimend", self.tmp / "x.raw", builder="host"), check=False)

@@ -158,3 +158,37 @@ class UserlandImages(unittest.TestCase):
         tool.chmod(0o700)
         self.build(self.tmp / "ready", "ready.raw")
         self.assertEqual(self.listing("ready.raw"), ["-rwxr-xr-x /usr/bin/tool"])
+
+    def test_module_sources_are_kept_and_are_a_source_image_with_the_digest_of_sha256sum(self):
+        kept, image = self.tmp / "sources", self.tmp / "kept.raw"
+        self.build(self.makeself("--xz"), "kept.raw", f"--module-sources={kept}")
+        found = {str(p.relative_to(kept)): p for p in kept.rglob("*") if p.is_file()}
+        self.assertEqual(list(found), ["open/sample/core.c"])
+        core = found["open/sample/core.c"]
+        self.assertEqual((core.read_text(), int(core.stat().st_mtime)), ("int core;\n", EPOCH))
+        # Nothing is written over what is there, nor is an image made that would lack it.
+        image.unlink()
+        done = self.build(self.package, "kept.raw", f"--module-sources={kept}", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"is there already", done.stderr)
+        self.assertFalse(image.exists())
+        run(DRIVEREXT, "image", "build", "--kind=source", f"--tree={kept}/open", "--manifest", self.manifest,
+            self.tmp / "source.raw")
+        told = json.loads(run(DRIVEREXT, "image", "inspect", "--json=short", self.tmp / "source.raw").stdout)
+        theirs = run("sh", "-c", "find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum",
+                     cwd=kept / "open").stdout.decode().split()[0]
+        self.assertEqual(told["source"]["sha256"], theirs)
+        shutil.rmtree(kept)
+
+    def test_a_build_that_fails_keeps_no_module_sources_and_can_be_tried_again(self):
+        kept = self.tmp / "sources-again"
+        definition = self.tmp / "sample.toml"
+        definition.write_text("this is none")
+        before = sorted(self.tmp.iterdir())
+        for _ in range(2):
+            done = self.build(self.package, "again.raw", f"--module-sources={kept}", f"--definition={definition}", check=False)
+            self.assertEqual(done.returncode, 78)
+            self.assertIn(b"sample.toml", done.stderr)
+            self.assertEqual(sorted(self.tmp.iterdir()), before)
+        self.build(self.package, "again.raw", f"--module-sources={kept}")
+        self.assertEqual([p.name for p in kept.iterdir()], ["open"])

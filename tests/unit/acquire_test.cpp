@@ -295,7 +295,9 @@ TEST_F(Acquire, FailedBuildTellsTheFirstErrorAndLeavesOnlyTheLog) {
   const auto stored = test::listing(host_.path(kStore));
   const auto result = acquire();
   EXPECT_EQ(verdict(result), "invalid_input/build-failed");
-  EXPECT_EQ(message(result), "/w/source/testcam.c:7:1: error: implicit declaration of function 'gone'");
+  EXPECT_EQ(message(result),
+            "/w/source/testcam.c:7:1: error: implicit declaration of function 'gone'; the whole log is in " +
+                host_.path(kBuildLog));
   expect_nothing_left(before);
   EXPECT_EQ(test::listing(host_.path(kStore)), stored);
   EXPECT_EQ(test::read_whole(host_.path(kBuildLog)), kCompilerSays);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "kbuild/builder.hpp"
 #include "support/fixture.hpp"
@@ -107,7 +108,21 @@ TEST_F(Compile, ContainerHasNoNetworkNoPowersAndItsRootStaysAsItWasSigned) {
   EXPECT_EQ(std::count_if(argv.begin(), argv.end(), [](const std::string& word) { return word.starts_with("--bind"); }),
             1);
   EXPECT_GT(programs_.requests[0].timeout_sec, 0U);
-  EXPECT_EQ(argv[argv.size() - 2], test::kSampleKernel);  // never part of the script's own text
+  EXPECT_EQ(argv[argv.size() - 3], test::kSampleKernel);  // never part of the script's own text
+}
+
+TEST_F(Compile, DebuggingInformationIsMadeIfChecksumsOfSymbolsAreMadeFromIt) {
+  made_ = {"a.ko"};
+  const std::string config =
+      scratch_ / (std::string("builder/usr/lib/modules/") + test::kSampleKernel + "/build/.config");
+  for (const auto& [text, flags] :
+       {std::pair("CONFIG_MODVERSIONS=y\n", "-g0"), std::pair("CONFIG_GENDWARFKSYMS=y\n", "")}) {
+    test::write_file(config, text);
+    std::filesystem::remove_all(scratch_ / "work");
+    must(scratch_.dir().make_dirs("work", 0700));
+    must(compile_modules(programs_, request_));
+    EXPECT_EQ(programs_.requests.back().argv.back(), flags) << text;
+  }
 }
 
 TEST_F(Compile, ProgressNamesWhatIsBeingDone) {

@@ -218,6 +218,29 @@ TEST_F(DkmsBuildTest, DatesAreThoseOfTheSource) {
   EXPECT_EQ(must(scratch_.dir().status("work/modules/cam.ko"))->st_mtime, 1'700'000'000);
 }
 
+TEST_F(DkmsBuildTest, DebuggingInformationIsMadeOnlyIfSomethingIsMadeFromIt) {
+  conf("MAKE='cp payload cam.ko; echo c$KCFLAGS a$KAFLAGS >said; false'\n");
+  const auto said = [&] {
+    std::filesystem::remove_all(scratch_ / "work");
+    must(scratch_.dir().make_dirs("work", 0700));
+    (void)build();
+    return in_tree("said");
+  };
+  EXPECT_EQ(said(), "c-g0 a-g0\n");
+  test::write_file(headers(".config"), "CONFIG_PCI=y\nCONFIG_GENDWARFKSYMS=y\n");  // checksums of symbols
+  EXPECT_EQ(said(), "c a\n");
+  test::write_file(headers(".config"), "# CONFIG_GENDWARFKSYMS is not set\n");
+  EXPECT_EQ(said(), "c-g0 a-g0\n");
+  test::write_file(headers("vmlinux"), "");  // type information
+  EXPECT_EQ(said(), "c a\n");
+}
+
+TEST_F(DkmsBuildTest, NothingOfTheMachineIsSeenWhereItIsBuilt) {
+  must(build());
+  const std::vector<std::string>& argv = programs_.requests.at(0).argv;
+  EXPECT_NE(std::find(argv.begin(), argv.end(), "--hostname=driverext"), argv.end());
+}
+
 TEST_F(DkmsBuildTest, FailureIsTheFirstErrorAndTheLogIsThere) {
   add("said", "cam.c:1:1: error: no such type\ncam.c:2:1: error: more\n");
   conf("MAKE='cat said; false'\n");
@@ -252,6 +275,18 @@ echo noise
   EXPECT_EQ(built.files, (std::vector<std::string>{"a.ko", "b.ko"}));
   EXPECT_EQ(in_tree("said"), "cam 1.2\n");
   EXPECT_EQ(programs_.commands, (std::vector<std::string>{"systemd-nspawn", "systemd-nspawn"}));
+}
+
+TEST_F(DkmsBuildTest, ConfThatIsAProgramFindsTheTreeWhereDkmsHasIt) {
+  add("names", "a");
+  conf(R"(
+BUILT_MODULE_NAME[0]=$(cat $dkms_tree/$module/$module_version/source/names)
+DEST_MODULE_NAME[0]=$(cat $dkms_tree/$module/$module_version/build/names)1
+BUILT_MODULE_LOCATION[0]=$(cat $source_tree/$module-$module_version/names)/
+MAKE="mkdir a; cp payload a/a.ko"
+STRIP=no
+)");
+  EXPECT_EQ(must(build()).files, std::vector<std::string>{"a1.ko"});
 }
 
 TEST_F(DkmsBuildTest, ConfThatIsAProgramIsNeverRunOnTheHost) {
@@ -352,6 +387,7 @@ TEST_F(DkmsBuildTest, PackageIsUnpackedWithinBounds) {
   programs_.answer = [this](const ProgramRequest& request) {
     EXPECT_GT(request.timeout_sec, 0U);
     EXPECT_EQ(request.cancel_fd, request_.cancel_fd);
+    if (request.argv.front() == "sh") return Result<std::string>("1024\n");
     test::write_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", "");
     std::filesystem::resize_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", uintmax_t{5} << 30);  // of holes
     return Result<std::string>(std::string());
@@ -364,12 +400,34 @@ TEST_F(DkmsBuildTest, PackageIsUnpackedWithinBounds) {
   EXPECT_NE(message(build()).find("too much"), std::string::npos);
   request_.cancel_fd = -1;
   programs_.answer = [](const ProgramRequest& request) {
+    if (request.argv.front() == "sh") return Result<std::string>("1024\n");
     test::write_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", "", 0644);
     std::filesystem::resize_file(request.argv.at(3) + "/usr/src/cam-1/dkms.conf", 0);
     EXPECT_EQ(::chmod((request.argv.at(3) + "/usr/src/cam-1/dkms.conf").c_str(), 04755), 0);
     return Result<std::string>(std::string());
   };
   EXPECT_NE(message(build()).find("set-user-id"), std::string::npos);
+}
+
+// A package of a megabyte may hold a terabyte of zeros.
+TEST_F(DkmsBuildTest, PackageThatIsTooLargeIsRefusedBeforeItIsUnpacked) {
+  const std::string root = scratch_ / "package";
+  test::write_file(root + "/DEBIAN/control",
+                   "Package: cam-dkms\nVersion: 1.2\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: x\n");
+  test::write_file(root + "/usr/src/cam-1.2/dkms.conf", std::string(100'000, '\n'));
+  must(run_program({"dpkg-deb", "--build", "--root-owner-group", root, scratch_ / "cam.deb"}));
+  request_.source = scratch_ / "cam.deb";
+  std::string counted;
+  programs_.answer = [&](ProgramRequest request) {
+    EXPECT_EQ(request.argv.back(), std::to_string((uint64_t{4} << 30) + 1));
+    request.argv.back() = "50000";
+    counted = must(run_program(request));
+    return Result<std::string>("4294967297\n");
+  };
+  EXPECT_NE(message(build()).find("too much"), std::string::npos);
+  EXPECT_EQ(programs_.commands, std::vector<std::string>{"sh"});
+  EXPECT_EQ(counted, "50000\n");  // no more is read
+  EXPECT_FALSE(test::exists(scratch_ / "work/package"));
 }
 
 TEST_F(DkmsBuildTest, ReadingASourceCanBeInterrupted) {

@@ -241,7 +241,11 @@ TEST(DkmsConf, TwoModulesOfOneNameAreAnError) {
 }
 
 TEST(DkmsConf, ExclusionsOfSingleModulesAreNotPassedOver) {
-  EXPECT_EQ(verdict(read_dkms_conf(std::string(kHead) + "BUILD_EXCLUSIVE_KERNEL[1]=x\n", kVariables)), "unsupported");
+  for (const std::string setting : {"KERNEL", "KERNEL_MIN", "KERNEL_MAX", "ARCH", "CONFIG"}) {
+    const auto read = read_dkms_conf(std::string(kHead) + "BUILD_EXCLUSIVE_" + setting + "[1]=x\n", kVariables);
+    EXPECT_EQ(verdict(read), "unsupported") << setting;
+    EXPECT_NE(message(read).find("BUILD_EXCLUSIVE_" + setting + "[1]"), std::string::npos) << message(read);
+  }
 }
 
 TEST(ShellReply, IsReadStrictly) {

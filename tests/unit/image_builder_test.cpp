@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <csignal>
 #include <filesystem>
@@ -310,6 +311,31 @@ TEST_F(ImageOfATree, WhatWouldChangeTheHostIsRefusedByItsPath) {
   }
 }
 
+// Behind a link, ".." goes up from where that link leads.
+TEST_F(ImageOfATree, LinksAreFollowedOverOtherLinksOfTheTree) {
+  const struct {
+    const char* on_the_way;
+    const char* way_says;
+    const char* says;  ///< of usr/lib/x
+  } cases[] = {
+      {"usr/lib/y", "..", "y/../etc/shadow"},
+      {"usr/lib/y", ".", "y/../../etc/shadow"},
+      {"usr/lib/y", "/usr", "y/../etc/shadow"},
+      {"usr/y", "lib", "../y/../../etc/shadow"},
+      {"usr/lib/driverext/root/lib64/etc", "/etc", "driverext/root/lib64/etc"},
+      {"usr/lib/driverext/root/lib64/etc", "/etc", "driverext/root/lib64/etc/shadow"},
+      {"usr/lib/y", "x", "y"},
+  };
+  for (const auto& bad : cases) {
+    std::filesystem::remove_all(scratch_ / "tree");
+    link(bad.way_says, bad.on_the_way);
+    link(bad.says, "usr/lib/x");
+    const std::string words = refusal(Kind::complete);
+    EXPECT_TRUE(words.starts_with("usr/lib/x ")) << bad.says << ": " << words;
+    EXPECT_NE(words.find("leads out"), std::string::npos) << words;
+  }
+}
+
 TEST_F(ImageOfATree, WhatADriverNeedsIsNotRefused) {
   file("usr/lib/x");
   file("usr/lib/modules/6.1/driverext/x/modules.txt");  // no index: not where one lies
@@ -320,7 +346,37 @@ TEST_F(ImageOfATree, WhatADriverNeedsIsNotRefused) {
   link("/usr/lib/x", "usr/lib/absolute");
   link("../share/../lib/./x", "usr/lib/relative");
   link("x.1", "usr/lib/dangling");
+  link("usr/lib", "usr/lib/driverext/root/lib");
+  link("deep/er", "usr/lib/way");
+  link("way/../../libx.so", "usr/lib/over-a-link");  // by text it would lead to usr/libx.so
+  link("../../../usr/lib/x", "usr/lib/deep/over-the-root");
   EXPECT_EQ(message(build(Kind::complete)), "fine");
+}
+
+TEST_F(ImageOfATree, OutputThatIsNoFileIsNeverReplaced) {
+  file("usr/lib/x");
+  BuildRequest request = sample_request("", {.kind = Kind::complete});
+  request.trees = {{scratch_ / "tree", ""}};
+  bool worked = false;
+  request.progress = [&](const BuildProgress&) { worked = true; };
+  std::filesystem::create_directory(scratch_ / "folder");
+  ASSERT_EQ(::mkfifo((scratch_ / "pipe").c_str(), 0600), 0);
+  std::vector<std::string> outputs = {scratch_ / "folder", scratch_ / "pipe"};
+  // The test's own: the machine's would be gone where this rule does not hold.
+  if (::mknod((scratch_ / "device").c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0)
+    outputs.push_back(scratch_ / "device");
+  for (const std::string& output : outputs) {
+    request.output = output;
+    const auto before = std::filesystem::status(output).type();
+    EXPECT_EQ(verdict(build_image(request)), "conflict") << output;
+    EXPECT_EQ(std::filesystem::status(output).type(), before);
+  }
+  EXPECT_FALSE(worked);
+  must(scratch_.dir().make_link("pipe", "link"));
+  request.output = scratch_ / "link";
+  EXPECT_EQ(message(build_image(request)), "fine");
+  EXPECT_TRUE(std::filesystem::is_regular_file(std::filesystem::symlink_status(scratch_ / "link")));
+  EXPECT_TRUE(std::filesystem::is_fifo(scratch_ / "pipe"));
 }
 
 TEST_F(ImageOfATree, SpecialFilesAreRefusedByName) {

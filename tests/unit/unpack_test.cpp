@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "support/package.hpp"
 #include "support/verdict.hpp"
@@ -59,6 +60,21 @@ TEST(Unpack, EveryCompressionIsKnownByItsFirstBytes) {
     EXPECT_EQ(unpacking.read("a/link"), "content") << filter;
     EXPECT_EQ(unpacking.read("same"), "content") << filter;
     EXPECT_EQ(unpacking.read("a/b/up"), "#!/bin/sh\n") << filter;
+  }
+}
+
+// pax headers hold names in UTF-8, those of other formats bytes.
+TEST(Unpack, NamesOfEveryLanguageAreKept) {
+  TempDir made;
+  test::write_file(made / "in/größe/文", "content");
+  must(made.dir().make_link("文", "in/größe/verknüpft"));
+  std::filesystem::create_hard_link(made / "in/größe/文", made / "in/größe/zweite-文");
+  for (const char* format : {"pax", "gnu", "ustar"}) {
+    Unpacking unpacking;
+    must(run_program({"tar", "-C", made / "in", "--format", format, "-cf", made / "archive", "."}));
+    EXPECT_EQ(message(unpacking.run(test::read_whole(made / "archive"))), "fine") << format;
+    EXPECT_EQ(unpacking.read("größe/verknüpft"), "content") << format;
+    EXPECT_EQ(unpacking.read("größe/zweite-文"), "content") << format;
   }
 }
 
