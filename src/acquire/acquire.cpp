@@ -208,7 +208,7 @@ class Acquirer {
     Result<void> compiled = compile_modules(host_.programs, compile);
     keep_log();
     if (compiled) told("packing and signing");
-    Result<AcquireResult> result = compiled ? pack(manifest, compile) : std::move(compiled).error();
+    Result<AcquireResult> result = compiled ? pack(source, builder, compile) : std::move(compiled).error();
     // Whatever the interruption made fail: it is no outcome.
     if (!result && cancellation.has_come()) {
       result = make_error(Errc::transient, Reason::building, "the build was interrupted; it begins anew");
@@ -219,7 +219,9 @@ class Acquirer {
     return result;
   }
 
-  Result<AcquireResult> pack(const Manifest& source, const CompileRequest& compiled) {
+  Result<AcquireResult> pack(const KnownImage& source_image, const KnownImage& builder,
+                             const CompileRequest& compiled) {
+    const Manifest& source = source_image.image.manifest();
     PackInput input;
     input.kind = Kind::modules;
     input.manifest.driver = source.driver;
@@ -236,6 +238,8 @@ class Acquirer {
     input.manifest.os_version_id = facts_.os_version_id;
     input.modules = compiled.work + kCompiledModules;
     input.source_digest = source.source_sha256;
+    // Whoever takes back the source or the builder takes back what was made of it.
+    input.built_from = {source_image.image.root_hash_hex(), builder.image.root_hash_hex()};
     // A folder of its own: the container sees nothing else of the host.
     const std::string folder = std::string(kBuildFolder) + "/pack";
     TRY_VOID(host_.root.make_dirs(folder, 0700));

@@ -105,6 +105,7 @@ void print_manifest(const Manifest& manifest) {
   print_line("License", manifest.license);
   print_line("Created", utc_text(static_cast<int64_t>(manifest.created)));
   print_line("Toolchain", manifest.toolchain);
+  for (const std::string& root_hash : manifest.built_from) print_line("Built from", root_hash);
   print_line("Source", manifest.source_sha256.empty() ? "" : "SHA-256 " + manifest.source_sha256);
 }
 
