@@ -170,13 +170,15 @@ TEST(TrustOfAHost, DamagedPolicyTrustsNothing) {
   EXPECT_TRUE(host.kernel.state().modules.empty());
 }
 
-TEST(TrustOfAHost, OnWhoMaySignThePolicyOfTheNodeTakesThePlaceOfTheOneOfTheOs) {
+TEST(TrustOfAHost, OnWhoMaySignThePolicyOfTheOsHoldsUntilThatOfTheNodeSaysAnotherThing) {
   FakeHost host;
   host.drop("sample.raw", sample_bytes());
   host.write("usr/lib/driverext/trust/policy.toml", "[driver.testcam]\nanchors = []\n");
   EXPECT_EQ(host.provision().reason, Reason::untrusted_signer);
+  host.write("etc/driverext/trust/policy.toml", "[revoked]\nroot-hashes = [\"" + std::string(64, 'a') + "\"]\n");
+  EXPECT_EQ(host.provision().reason, Reason::untrusted_signer);
   host.know_image(sample_bytes());
-  host.write("etc/driverext/trust/policy.toml", "");
+  host.write("etc/driverext/trust/policy.toml", "[driver.testcam]\nanchors = [\"publisher.crt\"]\n");
   EXPECT_EQ(host.provision().reason, Reason::provisioned);
 }
 
