@@ -333,7 +333,10 @@ Result<AcquireResult> acquire_image(const Host& host, Fetcher& fetcher, const Ac
   Result<UniqueFd> lock = host.root.lock_folder(kLockFolder, "an image is being fetched or built already");
   if (!lock && lock.error().code == Errc::transient) lock.error().reason = Reason::fetching;
   if (!lock) return std::move(lock).error();
-  return Acquirer(host, fetcher, request).run();
+  Result<AcquireResult> result = Acquirer(host, fetcher, request).run();
+  // Not remembered is only less strict.
+  if (result) (void)remember_synchronised(host.root, host.now, host.clock);
+  return result;
 }
 
 }  // namespace driverext
