@@ -207,7 +207,7 @@ class Acquirer {
     compile.progress = told;
     const Result<void> compiled = keep_log(compile_modules(host_.programs, compile));
     if (compiled) told("packing and signing");
-    Result<AcquireResult> result = compiled ? pack(manifest, compile) : compiled.error();
+    Result<AcquireResult> result = compiled ? pack(source, builder, compile) : compiled.error();
     // Whatever the interruption made fail: it is no outcome.
     if (!result && cancellation.has_come()) {
       result = make_error(Errc::transient, Reason::building, "the build was interrupted; it begins anew");
@@ -218,7 +218,9 @@ class Acquirer {
     return result;
   }
 
-  Result<AcquireResult> pack(const Manifest& source, const CompileRequest& compiled) {
+  Result<AcquireResult> pack(const KnownImage& source_image, const KnownImage& builder,
+                             const CompileRequest& compiled) {
+    const Manifest& source = source_image.image.manifest();
     PackInput input;
     input.kind = Kind::modules;
     input.manifest.driver = source.driver;
@@ -235,6 +237,8 @@ class Acquirer {
     input.manifest.os_version_id = facts_.os_version_id;
     input.modules = compiled.work + kCompiledModules;
     input.source_digest = source.source_sha256;
+    // Whoever takes back the source or the builder takes back what was made of it.
+    input.built_from = {source_image.image.root_hash_hex(), builder.image.root_hash_hex()};
     // A folder of its own: the container sees nothing else of the host.
     const std::string folder = std::string(kBuildFolder) + "/pack";
     TRY_VOID(host_.root.make_dirs(folder, 0700));
@@ -334,7 +338,10 @@ Result<AcquireResult> acquire_image(const Host& host, Fetcher& fetcher, const Ac
   Result<UniqueFd> lock = host.root.lock_folder(kLockFolder, "an image is being fetched or built already");
   if (!lock && lock.error().code == Errc::transient) lock.error().reason = Reason::fetching;
   if (!lock) return std::move(lock).error();
-  return Acquirer(host, fetcher, request).run();
+  Result<AcquireResult> result = Acquirer(host, fetcher, request).run();
+  // Not remembered is only less strict.
+  if (result) (void)remember_synchronised(host.root, host.now, host.clock);
+  return result;
 }
 
 }  // namespace driverext

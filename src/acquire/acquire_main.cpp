@@ -146,8 +146,9 @@ int acquire_main(int argc, char** argv) {
   const std::unique_ptr<HostModules> host_modules =
       open_host_modules(root->path_of("usr/lib/modules/" + facts->kernel_release));
   const std::unique_ptr<Programs> programs = make_real_programs();
-  return acquire({*root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr))},
-                 facts->kernel_release);
+  return acquire(
+      {*root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr)), kernel_clock_state()},
+      facts->kernel_release);
 }
 
 }  // namespace driverext

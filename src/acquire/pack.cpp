@@ -179,6 +179,7 @@ Result<PackResult> collect_image(const PackInput& input) {
   manifest.os_version_id = input.manifest.os_version_id;
   manifest.license = input.manifest.license;
   manifest.source_sha256 = input.source_digest;
+  manifest.built_from = input.built_from;
   TRY(manifest.created, creation_time(input));
   if (manifest.is_loadable()) {
     TRY_VOID(add_modules(input, result));

@@ -21,8 +21,9 @@ struct PackInput {
   std::string modules;  ///< modules, complete: directory with the *.ko[.xz|.zst|.gz] files, all for one kernel
   std::string tree;     ///< userland, complete: with usr/ only; source: the Kbuild tree; builder: the root file system
   std::string machine;  ///< that the tree is for, as uname -m spells it; empty: this one
-  std::string definition;     ///< modules, userland, complete: the driver's definition (TOML); empty: none
-  std::string source_digest;  ///< SHA-256 of the sources that all was made from, hex; empty: not told
+  std::string definition;               ///< modules, userland, complete: the driver's definition (TOML); empty: none
+  std::string source_digest;            ///< SHA-256 of the sources that all was made from, hex; empty: not told
+  std::vector<std::string> built_from;  ///< modules, complete: root hashes (hex) of the images that it was built from
   std::string output;
 };
 

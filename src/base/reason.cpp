@@ -33,7 +33,7 @@ constexpr std::array kReasons = {
                ExitCode::untrusted,
                "The image is signed, but it has no signed manifest: nothing says which driver and kernel it is for.",
                "Make it with driverext image build; what other tools make can only be looked at with driverext image "
-               "verify."},
+               "verify --without-manifest."},
     ReasonInfo{Reason::manifest_mismatch, "manifest-mismatch", "b19bec720713434481d9f35e38011cf2", Outcome::untrusted,
                ExitCode::untrusted, "The signed statement does not belong to this image.",
                "The image was altered or put together wrongly; fetch it again from its publisher."},

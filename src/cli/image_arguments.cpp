@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "cli/verb.hpp"
+#include "crypto/trusted_clock.hpp"
 
 namespace driverext::cli {
 namespace {
@@ -21,7 +22,7 @@ Result<void> add_trust_file(TrustStore& anchors, const std::string& path) {
   if (path.ends_with(".crl")) return anchors.add_crl(as_bytes(content), path);
   if (!path.ends_with(".toml")) return anchors.add_pem(content, path);
   TRY(TrustPolicy policy, parse_trust_policy(content, path));
-  anchors.set_policy(std::move(policy));
+  anchors.add_policy(std::move(policy));
   return {};
 }
 
@@ -37,6 +38,7 @@ Result<TrustStore> load_anchors(const std::vector<std::string>& paths) {
   TrustStore anchors;
   TRY(const Dir root, Dir::open_root("/"));
   if (paths.empty()) return TrustStore::load(root, kTrustFolders);
+  anchors.set_earliest(earliest_time(root));
   for (const std::string& path : paths) {
     Result<Dir> folder = Dir::open_root(path);
     if (!folder) {

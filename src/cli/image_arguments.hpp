@@ -12,7 +12,8 @@ namespace driverext::cli {
 
 Result<ImageFile> open_image(const std::string& path);
 
-/// Certificates (PEM) and directories of *.crt; none: where a host keeps its anchors.
+/// Certificates (PEM), revocation lists, policies (the first that is named decides, the refusals of all hold) and
+/// directories of them; none: where a host keeps its anchors. Time is not before what this host knows it to be.
 Result<TrustStore> load_anchors(const std::vector<std::string>& paths);
 
 }  // namespace driverext::cli

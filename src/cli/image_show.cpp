@@ -26,12 +26,14 @@ constexpr const char* kInspectHelp =
     "  -h, --help                   show this help\n";
 
 constexpr const char* kVerifyHelp =
-    "Usage: driverext image verify [--trust=FILE|DIR...] [--json=pretty|short|off] IMAGE\n"
+    "Usage: driverext image verify [OPTION...] IMAGE\n"
     "Check partition table, signatures, hash tree and every data block of an image.\n"
     "\n"
     "      --trust=PATH             trust anchor: a certificate (PEM), a revocation list (*.crl), a\n"
     "                               policy (*.toml) or a directory of them; may be given several\n"
     "                               times. Default: /etc/driverext/trust and /usr/lib/driverext/trust\n"
+    "      --without-manifest       for an image that another tool made, such as systemd-repart: accept\n"
+    "                               that nothing signed says which driver it is. No node provisions it\n"
     "      --json=pretty|short|off  output for programs\n"
     "  -h, --help                   show this help\n"
     "\n"
@@ -105,6 +107,7 @@ void print_manifest(const Manifest& manifest) {
   print_line("License", manifest.license);
   print_line("Created", utc_text(static_cast<int64_t>(manifest.created)));
   print_line("Toolchain", manifest.toolchain);
+  for (const std::string& root_hash : manifest.built_from) print_line("Built from", root_hash);
   print_line("Source", manifest.source_sha256.empty() ? "" : "SHA-256 " + manifest.source_sha256);
 }
 
@@ -183,10 +186,26 @@ void print_verified(const ImageFile& file, const std::optional<Manifest>& manife
   print_json(object, mode);
 }
 
-Result<int> verify(const std::string& path, const std::vector<std::string>& trust, JsonMode mode) {
-  TRY(const TrustStore anchors, load_anchors(trust));
-  TRY(ImageFile file, open_image(path));
+enum class ManifestRule { required, may_be_absent };
+
+struct ShowOptions {
+  std::vector<std::string> trust;
+  JsonMode mode = JsonMode::off;
+  ManifestRule manifest = ManifestRule::required;
+  std::string image;
+};
+
+Result<int> verify(const ShowOptions& options) {
+  TRY(const TrustStore anchors, load_anchors(options.trust));
+  TRY(ImageFile file, open_image(options.image));
   const auto now = static_cast<int64_t>(::time(nullptr));
+  const JsonMode mode = options.mode;
+  // Whoever cuts the manifest off an image that the policy refuses may not get a yes for it.
+  if (file.signature_block().is_foreign() && options.manifest == ManifestRule::required) {
+    return make_error(Errc::untrusted, Reason::manifest_missing,
+                      "the image is signed, but has no signed manifest: nothing says which driver it is. To check what "
+                      "systemd would check, use --without-manifest");
+  }
   if (file.signature_block().is_foreign()) {
     TRY(const ForeignImage image, verify_foreign(std::move(file), anchors, now));
     TRY_VOID(image.check_all_data());
@@ -199,23 +218,23 @@ Result<int> verify(const std::string& path, const std::vector<std::string>& trus
   return 0;
 }
 
-struct ShowOptions {
-  std::vector<std::string> trust;
-  JsonMode mode = JsonMode::off;
-  std::string image;
-};
+enum class Verb { inspect, verify };
 
 // The exit code if the command line ends the matter.
-std::optional<int> parse(int argc, char** argv, const char* help, bool takes_trust, ShowOptions& options) {
-  enum : int { kTrust = 256, kJson };
-  const std::array verify_options = {
+std::optional<int> parse(int argc, char** argv, const char* help, Verb verb, ShowOptions& options) {
+  enum : int { kTrust = 256, kJson, kWithoutManifest };
+  const std::array known = {
       option{"json", required_argument, nullptr, kJson},
       option{"help", no_argument, nullptr, 'h'},
-      takes_trust ? option{"trust", required_argument, nullptr, kTrust} : option{nullptr, 0, nullptr, 0},
+      verb == Verb::verify ? option{"trust", required_argument, nullptr, kTrust} : option{nullptr, 0, nullptr, 0},
+      option{"without-manifest", no_argument, nullptr, kWithoutManifest},
       option{nullptr, 0, nullptr, 0},
   };
-  for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", verify_options.data(), nullptr)) != -1;) {
+  for (int choice = 0; (choice = ::getopt_long(argc, argv, "h", known.data(), nullptr)) != -1;) {
     switch (choice) {
+      case kWithoutManifest:
+        options.manifest = ManifestRule::may_be_absent;
+        break;
       case kTrust:
         options.trust.emplace_back(optarg);
         break;
@@ -241,15 +260,15 @@ std::optional<int> parse(int argc, char** argv, const char* help, bool takes_tru
 
 int image_inspect(int argc, char** argv) {
   ShowOptions options;
-  if (const auto code = parse(argc, argv, kInspectHelp, false, options)) return *code;
+  if (const auto code = parse(argc, argv, kInspectHelp, Verb::inspect, options)) return *code;
   const Result<int> code = inspect(options.image, options.mode);
   return code ? *code : fail(code.error());
 }
 
 int image_verify(int argc, char** argv) {
   ShowOptions options;
-  if (const auto code = parse(argc, argv, kVerifyHelp, true, options)) return *code;
-  const Result<int> code = verify(options.image, options.trust, options.mode);
+  if (const auto code = parse(argc, argv, kVerifyHelp, Verb::verify, options)) return *code;
+  const Result<int> code = verify(options);
   return code ? *code : fail(code.error());
 }
 

@@ -47,7 +47,7 @@ Result<int> stage(const std::string& kernel_release) {
   const std::unique_ptr<HostModules> host_modules =
       open_host_modules(root.path_of("usr/lib/modules/" + facts.kernel_release));
   const std::unique_ptr<Programs> programs = make_real_programs();
-  const Host host{root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr))};
+  const Host host{root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr)), kernel_clock_state()};
   HttpFetcher fetcher;
   std::string last;
   AcquireRequest request;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/text.hpp"
@@ -48,10 +49,13 @@ Result<std::string> object_identifier(const toml::table& table, std::string_view
   return std::string(text.data(), static_cast<size_t>(size));
 }
 
-Result<void> read_signature(const toml::table& table, std::string_view file, CertificateRules& rules) {
+Result<void> read_signature(const toml::table& table, std::string_view file, CertificateRules& rules,
+                            TrustPolicy::Stated& stated) {
   TRY_VOID(only_keys(table, {"digests", "extended-key-usage", "require-crl"}, file));
   TRY(rules.digests, choice_of(table, "digests", rules.digests, file));
+  stated.digests = table.contains("digests");
   if (table.contains("extended-key-usage")) {
+    stated.extended_key_usage = true;
     TRY(rules.extended_key_usage, object_identifier(table, "extended-key-usage", file));
   }
   TRY(const bool required, toml_bool(table, "require-crl", false, file));
@@ -183,6 +187,24 @@ void TrustPolicy::add_refusals_of(const TrustPolicy& other) {
   if (other.precheck == Precheck::full) precheck = Precheck::full;
 }
 
+void TrustPolicy::inherit(const TrustPolicy& other) {
+  add_refusals_of(other);
+  if (!std::exchange(stated.digests, stated.digests || other.stated.digests)) {
+    certificates.digests = other.certificates.digests;
+  }
+  if (!std::exchange(stated.extended_key_usage, stated.extended_key_usage || other.stated.extended_key_usage)) {
+    certificates.extended_key_usage = other.certificates.extended_key_usage;
+  }
+  if (!std::exchange(stated.keys, stated.keys || other.stated.keys)) certificates.keys = other.certificates.keys;
+  // Who says whom every driver may be signed by has not left open who may sign one of them.
+  const auto every = drivers.find(std::string(kEveryOther));
+  if (every != drivers.end() && every->second.anchors) return;
+  for (const auto& [driver, rules] : other.drivers) {
+    std::optional<std::vector<std::string>>& anchors = drivers[driver].anchors;
+    if (!anchors) anchors = rules.anchors;
+  }
+}
+
 TrustPolicy TrustPolicy::for_own_key() const {
   TrustPolicy own = *this;
   own.certificates = {};
@@ -196,9 +218,10 @@ Result<TrustPolicy> parse_trust_policy(std::string_view text, std::string_view f
   TrustPolicy policy;
   TRY_VOID(read_precheck(table, file, policy.precheck));
   TRY(const toml::table* signature, toml_table(table, "signature", file));
-  if (signature != nullptr) TRY_VOID(read_signature(*signature, file, policy.certificates));
+  if (signature != nullptr) TRY_VOID(read_signature(*signature, file, policy.certificates, policy.stated));
   TRY(const toml::table* keys, toml_table(table, "keys", file));
   if (keys != nullptr) TRY_VOID(read_keys(*keys, file, policy.certificates.keys));
+  policy.stated.keys = keys != nullptr;
   TRY(const toml::table* revoked, toml_table(table, "revoked", file));
   if (revoked != nullptr) TRY_VOID(read_revoked(*revoked, file, policy.revoked_root_hashes));
   TRY(const toml::table* drivers, toml_table(table, "driver", file));

@@ -57,11 +57,21 @@ struct TrustPolicy {
   std::map<std::string, DriverRules> drivers;  ///< by driver; "*": the anchors of every driver that names none
   Precheck precheck = Precheck::tree;
 
+  /// What the file says itself: the rest are defaults, in whose place another policy's rule may be taken over.
+  struct Stated {
+    bool digests = false;
+    bool extended_key_usage = false;
+    bool keys = false;  ///< [keys] as a whole: it names all kinds that are accepted
+  };
+  Stated stated;
+
   /// A table for one driver must not open it to anchors that "*" shuts out, so it inherits what it does not say.
   [[nodiscard]] DriverRules rules_for(const std::string& driver) const;
   /// Takes over what `other` refuses beyond doubt: revoked root hashes, versions below its minimum, signers without a
   /// revocation list if it requires one, and its full precheck. Its other rules, on who signs how, are not taken over.
   void add_refusals_of(const TrustPolicy& other);
+  /// Takes over those too that are not stated here. Anchors count as stated for every driver once "*" has some here.
+  void inherit(const TrustPolicy& other);
   /// What of it holds for what the node itself signed: all but the rules on who signs and with what key.
   [[nodiscard]] TrustPolicy for_own_key() const;
 };

@@ -75,6 +75,7 @@ struct TrustStore::Anchors {
   std::vector<Anchor> owned;
   RevocationLists revocations;
   TrustPolicy policy;
+  bool has_policy = false;
   int64_t earliest = 0;
 
   // The signature itself: content and signer's certificate fit together. Says nothing of trust.
@@ -210,7 +211,18 @@ TrustStore& TrustStore::operator=(TrustStore&&) noexcept = default;
 
 size_t TrustStore::size() const { return anchors_->owned.size(); }
 
-void TrustStore::set_policy(TrustPolicy policy) { anchors_->policy = std::move(policy); }
+void TrustStore::set_policy(TrustPolicy policy) {
+  anchors_->policy = std::move(policy);
+  anchors_->has_policy = true;
+}
+
+void TrustStore::add_policy(TrustPolicy policy) {
+  if (!anchors_->has_policy) return set_policy(std::move(policy));
+  anchors_->policy.inherit(policy);
+}
+
+void TrustStore::set_earliest(int64_t time) { anchors_->earliest = time; }
+
 const TrustPolicy& TrustStore::policy() const { return anchors_->policy; }
 
 int64_t TrustStore::judged_time(int64_t claimed) const { return std::max(claimed, anchors_->earliest); }
@@ -245,8 +257,7 @@ Result<void> TrustStore::add_crl(ByteSpan file, std::string_view origin) {
 
 Result<TrustStore> TrustStore::load(const Dir& root, const std::vector<std::string>& folders) {
   TrustStore store;
-  store.anchors_->earliest = earliest_time(root);
-  std::optional<TrustPolicy> policy;
+  store.set_earliest(earliest_time(root));
   for (const std::string& folder : folders) {
     TRY(const std::vector<std::string> names, root.list(folder));
     for (const std::string& name : names) {
@@ -259,15 +270,10 @@ Result<TrustStore> TrustStore::load(const Dir& root, const std::vector<std::stri
         TRY_VOID(store.add_crl(as_bytes(list), root.path_of(path)));
       } else if (name == kTrustPolicyFile) {
         TRY(TrustPolicy found, read_policy(root, path));
-        if (policy) {
-          policy->add_refusals_of(found);
-        } else {
-          policy = std::move(found);
-        }
+        store.add_policy(std::move(found));
       }
     }
   }
-  if (policy) store.anchors_->policy = *std::move(policy);
   return store;
 }
 

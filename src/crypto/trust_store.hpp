@@ -48,8 +48,8 @@ class TrustStore {
   TrustStore& operator=(TrustStore&&) noexcept;
 
   /// Adds every `*.crt` (PEM) and `*.crl` (PEM or DER) of the folders, in the order given; absent folders are empty.
-  /// The first policy.toml that is found in them is the policy, with the refusals of the later ones: what an OS vendor
-  /// revokes stays revoked beside a policy of the node. Time is not before earliest_time() of `root`. A file
+  /// The policies are added in that order, the node's before the OS vendor's. Time is not before earliest_time() of
+  /// `root`. A file
   /// that cannot be used is an error (Reason::config_invalid): a trust anchor that is silently not loaded would show as
   /// an untrusted image far from its cause, and a policy or a revocation would not show at all.
   static Result<TrustStore> load(const Dir& root, const std::vector<std::string>& folders);
@@ -57,7 +57,13 @@ class TrustStore {
   Result<void> add_pem(std::string_view pem, std::string_view origin);
   /// Adds a revocation list. Errors: Reason::config_invalid.
   Result<void> add_crl(ByteSpan file, std::string_view origin);
+  /// In place of what was there.
   void set_policy(TrustPolicy policy);
+  /// The first that is added decides; of later ones counts what it does not state, and what they refuse: what an OS
+  /// vendor revokes stays revoked beside a policy of the node.
+  void add_policy(TrustPolicy policy);
+  /// No certificate is judged at an earlier time than this: seconds since 1970.
+  void set_earliest(int64_t time);
   [[nodiscard]] const TrustPolicy& policy() const;
   /// Number of trust anchors.
   [[nodiscard]] size_t size() const;

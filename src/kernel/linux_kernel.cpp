@@ -14,6 +14,7 @@
 #include "kernel/loop.hpp"
 #include "kernel/module_insertion.hpp"
 #include "kernel/mount.hpp"
+#include "sys/undo.hpp"
 
 namespace driverext {
 namespace {
@@ -78,17 +79,19 @@ class LinuxKernel final : public Kernel {
                        std::to_string(request.data_size / kBlock) + " 1 sha256 " + request.root_hash + " " +
                        request.salt;
     TRY_VOID(dm::create(request.name, table));
+    Undo remove([&] { (void)dm::remove(request.name); });
     // Read back what the kernel really runs: a table that differs is never mounted.
     Result<std::optional<dm::Device>> device = dm::find(request.name);
     const bool same = device && *device && (*device)->table.parameters == table.parameters &&
                       (*device)->table.type == table.type && (*device)->table.sectors == table.sectors;
+    if (!device) return std::move(device).error();
     if (!same) {
-      (void)dm::remove(request.name);
-      if (!device) return std::move(device).error();
       return make_error(Errc::untrusted, Reason::step_failed,
                         "the kernel's dm-verity table for " + request.name + " is not the one that was asked for");
     }
-    return describe(request.name, **device);
+    TRY(VerityDevice verity, describe(request.name, **device));
+    remove.commit();
+    return verity;
   }
 
   Result<std::optional<VerityDevice>> find_verity(const std::string& name) override {

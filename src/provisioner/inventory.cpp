@@ -62,6 +62,8 @@ class Inventarist {
       if (built && built->manifest().kind == Kind::modules) {
         image = std::move(built);
         origin = Origin::built;
+      } else if (!built && reason_of(built.error()) != Reason::untrusted_signer) {
+        image = std::move(built);  // the node's own work, and what is wrong with it is another thing than who signed it
       }
     }
     if (place == Place::store && origin == Origin::local) origin = noted_origin(name);

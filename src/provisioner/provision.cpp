@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "crypto/trusted_clock.hpp"
 #include "provisioner/config.hpp"
 #include "provisioner/definition.hpp"
 #include "provisioner/inventory.hpp"
@@ -205,6 +204,7 @@ class Provision {
       conclude(status_, *plan.problem);
     } else {
       remember_time_of(found_.inventory.images[*plan.image]);
+      (void)remember_synchronised(host_.root, host_.now, host_.clock);
       status_.reason = Reason::provisioned;
       status_.message = found_.config.driver + " " + status_.image->version + " for " + found_.facts.kernel_release;
     }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "crypto/trusted_clock.hpp"
 #include "kernel/kernel.hpp"
 #include "modules/host_modules.hpp"
 #include "provisioner/status.hpp"
@@ -17,8 +18,9 @@ struct Host {
   Kernel& kernel;
   HostModules& host_modules;
   Programs& programs;
-  int64_t now = 0;     ///< seconds since 1970
-  int cancel_fd = -1;  ///< readable: stop before the next step, and undo what was done
+  int64_t now = 0;                        ///< seconds since 1970
+  ClockState clock = ClockState::unsure;  ///< how far `now` may be believed
+  int cancel_fd = -1;                     ///< readable: stop before the next step, and undo what was done
 };
 
 /// Runs the pipeline. Never fails as such: every outcome is a Status. An image that fails is put aside, and the next

@@ -125,7 +125,7 @@ int provision_main(int argc, char** argv) {
   const std::unique_ptr<HostModules> host_modules =
       open_host_modules(root->path_of("usr/lib/modules/" + (facts ? facts->kernel_release : "")));
   const std::unique_ptr<Programs> programs = make_real_programs();
-  Host host{*root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr))};
+  Host host{*root, *kernel, *host_modules, *programs, static_cast<int64_t>(::time(nullptr)), kernel_clock_state()};
 
   if (dry_run) {
     const Result<PlanText> plan = describe_plan(host);

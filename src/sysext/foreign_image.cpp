@@ -74,6 +74,10 @@ Result<ForeignImage> verify_foreign(ImageFile file, const TrustStore& anchors, i
   if (anchors.size() == 0) {
     return make_error(Errc::untrusted, Reason::no_trust_anchor, "there is no trust anchor to check it against");
   }
+  if (!anchors.policy().drivers.empty()) {
+    return make_error(Errc::untrusted, Reason::manifest_missing,
+                      "the trust policy has rules for drivers, and nothing signed says which driver this image is of");
+  }
   const std::string root_hash = to_hex(block.root_hash);
   TRY(Signer signer,
       anchors.verify_detached(block.signature, as_bytes(root_hash), [&](ByteSpan) -> Result<int64_t> { return now; })

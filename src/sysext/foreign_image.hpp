@@ -30,7 +30,9 @@ class ForeignImage {
 };
 
 /// Checks the PKCS#7 over the root hash, and that `certificateFingerprint` is its signer's. `now` is seconds since
-/// 1970. Errors: Errc::untrusted with the reason; Errc::invalid_input if the image does have a manifest.
+/// 1970. Where the policy has rules for drivers it cannot be judged (Reason::manifest_missing): any image of ours would
+/// pass as one without a manifest once that is cut off. Errors: Errc::untrusted with the reason; Errc::invalid_input if
+/// the image does have a manifest.
 Result<ForeignImage> verify_foreign(ImageFile file, const TrustStore& anchors, int64_t now);
 
 }  // namespace driverext

@@ -12,6 +12,13 @@ Result<void> check_image_policy(const TrustPolicy& policy, const Manifest& manif
     return make_error(Errc::untrusted, Reason::image_revoked,
                       "this image of " + what + " (root hash " + to_hex(root_hash) + ") is revoked");
   }
+  for (const Digest& revoked : policy.revoked_root_hashes) {
+    const auto& made_of = manifest.built_from;
+    if (std::find(made_of.begin(), made_of.end(), to_hex(revoked)) == made_of.end()) continue;
+    return make_error(
+        Errc::untrusted, Reason::image_revoked,
+        "this image of " + what + " was built from one that is revoked (root hash " + to_hex(revoked) + ")");
+  }
   const std::string minimum = policy.rules_for(manifest.driver).minimum_version;
   if (minimum.empty()) return {};
   const std::optional<int> order = compare_versions(manifest.version, minimum);

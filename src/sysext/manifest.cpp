@@ -15,12 +15,24 @@ constexpr uint64_t kFormat = 1;
 constexpr uint64_t kLastSecond = 253'402'300'799;  // of the year 9999: fits every type that holds a time
 constexpr std::array<std::string_view, 5> kKindNames = {"modules", "userland", "complete", "source", "builder"};
 
+Result<void> parse_built_from(const Json& object, Manifest& manifest) {
+  TRY(const Json* images, filled_list(object, "builtFrom", kMaxBuiltFrom));
+  for (const Json& entry : *images) {
+    if (!entry.is_string())
+      return make_error(Errc::invalid_input, "\"builtFrom\" holds something else than root hashes");
+    manifest.built_from.push_back(entry.get<std::string>());
+    TRY_VOID(check_hex("builtFrom root hash", manifest.built_from.back(), 64));
+  }
+  return {};
+}
+
 Result<void> parse_loadable(const Json& object, Manifest& manifest) {
   TRY(manifest.kernel_release, json_string(object, "kernelRelease"));
   TRY_VOID(check_name("kernel release", manifest.kernel_release));
   TRY(manifest.vermagic, json_string(object, "vermagic"));
   TRY_VOID(check_text("vermagic", manifest.vermagic));
   TRY(manifest.toolchain, optional_text(object, "toolchain", kMaxLongText));
+  if (object.contains("builtFrom")) TRY_VOID(parse_built_from(object, manifest));
   TRY(const Json* modules, filled_list(object, "modules", kMaxModules));
   for (const Json& entry : *modules) {
     TRY(ModuleRecord record, parse_module_record(entry));
@@ -67,7 +79,7 @@ std::vector<std::string_view> manifest_members(Kind kind) {
   add({"architecture", "os", "license", "created"});
   if (loadable) add({"toolchain"});
   add({"source"});
-  if (loadable) add({"modules"});
+  if (loadable) add({"builtFrom", "modules"});
   return members;
 }
 
@@ -87,6 +99,12 @@ Result<Manifest> parse_manifest(std::string_view text) {
   TRY_VOID(only_members(object, manifest_members(manifest.kind)));
   TRY(manifest.driver, json_string(object, "driver"));
   TRY_VOID(check_name("driver", manifest.driver));
+  // Else a builder named after a driver would be judged by the policy's rules for that driver, or by those for none.
+  if ((manifest.kind == Kind::builder) != (std::string_view(manifest.driver) == kBuilderDriver)) {
+    return make_error(Errc::invalid_input,
+                      "the driver of a builder image is \"builder\", and that of no other image; this " + kind +
+                          " image says \"" + manifest.driver + "\"");
+  }
   TRY(manifest.version, json_string(object, "version"));
   TRY_VOID(check_name("version", manifest.version));
   TRY(manifest.flavor, optional_name(object, "flavor"));
@@ -134,6 +152,7 @@ std::string format_manifest(const Manifest& manifest) {
   if (!manifest.toolchain.empty()) object["toolchain"] = manifest.toolchain;
   if (!manifest.source_sha256.empty()) object["source"] = {{"sha256", manifest.source_sha256}};
   if (manifest.is_loadable()) {
+    if (!manifest.built_from.empty()) object["builtFrom"] = manifest.built_from;
     object["modules"] = OrderedJson::array();
     for (const ModuleRecord& record : manifest.modules) object["modules"].push_back(format_module_record(record));
   }

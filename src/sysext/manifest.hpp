@@ -29,8 +29,11 @@ std::string_view kind_name(Kind kind);
 /// Errors: Errc::unsupported.
 Result<Kind> kind_of_name(std::string_view name);
 
+/// The driver that builder images, and no others, are images of: the policy's rules for it say whose compiler is used.
+constexpr std::string_view kBuilderDriver = "builder";
+
 struct Manifest {
-  std::string driver;  ///< of a builder image: "builder"
+  std::string driver;  ///< of a builder image: kBuilderDriver
   std::string version;
   std::string flavor;  ///< of one version, "open" or "proprietary"; mostly empty
   Kind kind = Kind::modules;
@@ -42,9 +45,11 @@ struct Manifest {
   std::string os_id;                 ///< ID= of the host's os-release
   std::string os_version_id;         ///< VERSION_ID=
   std::string license;
-  uint64_t created = 0;               ///< seconds since 1970, from SOURCE_DATE_EPOCH
-  std::string toolchain;              ///< modules, complete: the compilers' own words; can be empty
-  std::string source_sha256;          ///< digest of the sources that all was made from, hex; empty: not told
+  uint64_t created = 0;       ///< seconds since 1970, from SOURCE_DATE_EPOCH
+  std::string toolchain;      ///< modules, complete: the compilers' own words; can be empty
+  std::string source_sha256;  ///< digest of the sources that all was made from, hex; empty: not told
+  /// modules, complete: root hashes (hex) of the images that it was built from, its source and builder; can be empty
+  std::vector<std::string> built_from;
   std::vector<ModuleRecord> modules;  ///< modules, complete; else empty
 
   /// Holds modules to load, not something to build from.

@@ -16,6 +16,8 @@ constexpr size_t kMaxLongText = 1024;
 /// Entries of a list.
 constexpr size_t kMaxModules = 1000;
 constexpr size_t kMaxEntries = 20'000;
+/// Images that one was built from: a source and a builder, with room for more.
+constexpr size_t kMaxBuiltFrom = 8;
 
 /// Free text ends up on terminals: printable ASCII only. Errors: Errc::invalid_input.
 Result<void> check_text(std::string_view what, std::string_view text, size_t max_size = kMaxText);

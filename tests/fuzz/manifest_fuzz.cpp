@@ -33,6 +33,9 @@ void run(std::string_view input) {
   if (!manifest) return;
   require(manifest->is_loadable() == !manifest->modules.empty());
   require((manifest->kind == Kind::builder) == !manifest->kernels.empty());
+  require((manifest->kind == Kind::builder) == (manifest->driver == kBuilderDriver));
+  require(manifest->built_from.size() <= 8 && (manifest->is_loadable() || manifest->built_from.empty()));
+  for (const std::string& hash : manifest->built_from) require(hash.size() == 64);
   for (const std::string& kernel : manifest->kernels) require(kernel.find('/') == std::string::npos);
   for (const ModuleRecord& module : manifest->modules) check_module(module);
   const std::string text = format_manifest(*manifest);

@@ -169,15 +169,23 @@ class MadeByRepart(Folder):
         self.assertEqual(inspect(self.image)["rootHash"], self.root_hash)
         self.assertRegex(run(DRIVEREXT, "image", "inspect", self.image).stdout.decode(), "Manifest: none.*manifest-missing")
 
+    def verified(self, trust: Path, status: int = 0) -> subprocess.CompletedProcess:
+        return run(DRIVEREXT, "image", "verify", "--without-manifest", "--trust", trust, self.image, status=status)
+
+    def test_unasked_it_is_not_accepted(self):
+        done = run(DRIVEREXT, "image", "verify", "--trust", PUBLISHER, self.image, status=65)
+        self.assertIn(b"manifest-missing: ", done.stderr)
+        self.assertIn(b"--without-manifest", done.stderr)
+
     def test_it_is_verified_all_of_it_for_its_signer_alone(self):
-        said = run(DRIVEREXT, "image", "verify", "--trust", PUBLISHER, self.image).stdout.decode()
+        said = self.verified(PUBLISHER).stdout.decode()
         self.assertIn("CN=driverext test publisher", said)
-        self.assertIn(b"untrusted-signer", run(DRIVEREXT, "image", "verify", "--trust", STRANGER, self.image, status=65).stderr)
+        self.assertIn(b"untrusted-signer", self.verified(STRANGER, status=65).stderr)
         root = inspect(self.image)["partitions"]["root"]
         damaged = bytearray(self.image.read_bytes())
         damaged[root["offset"] + 4096 + 5] ^= 1
         self.image.write_bytes(damaged)
-        self.assertIn(b"data-corrupt", run(DRIVEREXT, "image", "verify", "--trust", PUBLISHER, self.image, status=65).stderr)
+        self.assertIn(b"data-corrupt", self.verified(PUBLISHER, status=65).stderr)
 
     def test_provision_refuses_it_and_says_what_is_missing(self):
         root = self.tmp / "host"

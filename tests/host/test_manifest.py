@@ -39,6 +39,9 @@ class Manifests(unittest.TestCase):
         cls.input = cls.tmp / "input.json"
         cls.input.write_text(json.dumps({"driver": "cam", "version": "1.0", "flavor": "open", "userland": "1.0",
                                          "license": "GPL-2.0-or-later", "os": {"id": "debian", "versionId": "13"}}))
+        cls.builder_input = cls.tmp / "builder.json"
+        cls.builder_input.write_text(json.dumps({"driver": "builder", "version": "13", "license": "GPL-2.0-or-later",
+                                                 "os": {"id": "debian", "versionId": "13"}}))
         cls.tree = cls.tmp / "tree"
         (cls.tree / "usr/bin").mkdir(parents=True)
         (cls.tree / "usr/bin/cam").write_text("#!/bin/sh\n")
@@ -50,7 +53,8 @@ class Manifests(unittest.TestCase):
         options = {"modules": ["--modules", modules], "complete": ["--modules", modules, "--tree", self.tree],
                    "userland": ["--tree", self.tree], "source": ["--tree", self.tree], "builder": ["--tree", self.builder]}
         image = self.tmp / f"{name or kind}.raw"
-        run(DRIVEREXT, "image", "build", "--kind", kind, "--level=1", "--manifest", self.input, *options[kind], image,
+        said = self.builder_input if kind == "builder" else self.input
+        run(DRIVEREXT, "image", "build", "--kind", kind, "--level=1", "--manifest", said, *options[kind], image,
             env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"})
         self.addCleanup(image.unlink)
         return image
@@ -81,12 +85,26 @@ class Manifests(unittest.TestCase):
             with self.subTest(place):
                 self.assertFalse(self.validator.is_valid(manifest | {place: value}))
         self.assertFalse(self.validator.is_valid(manifest | {"created": 253402300800}))
+        self.assertTrue(self.validator.is_valid(manifest | {"builtFrom": ["a" * 64]}))
+        for value in ([], "a" * 64, ["a"], ["A" * 64], ["a" * 64] * 9):
+            with self.subTest(builtFrom=value):
+                self.assertFalse(self.validator.is_valid(manifest | {"builtFrom": value}))
         for place, value in {"path": "/usr/x.ko", "sha256": "ab", "buildId": "abc", "imports": {"kfree": "7"}, "extra": 1,
                              "imports ": {}, "softdeps": {}, "aliases": [], "parameters": [{"type": "int"}],
                              "size": 1.5}.items():
             with self.subTest(place):
                 module = manifest["modules"][0] | {place: value}
                 self.assertFalse(self.validator.is_valid(manifest | {"modules": [module]}))
+
+    def test_a_builder_has_the_driver_builder_and_nothing_else_has(self):
+        modules, builder = (self.manifest(self.build(kind, self.folder)) for kind in ("modules", "builder"))
+        self.assertFalse(self.validator.is_valid(modules | {"driver": "builder"}))
+        self.assertFalse(self.validator.is_valid(builder | {"driver": "cam"}))
+        self.assertFalse(self.validator.is_valid(builder | {"builtFrom": ["a" * 64]}))
+        done = subprocess.run([DRIVEREXT, "image", "build", "--kind=builder", "--manifest", self.input, "--tree", self.builder,
+                               self.tmp / "x.raw"], stderr=subprocess.PIPE, text=True)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('the driver of a builder image is "builder"', done.stderr)
 
     def test_the_manifest_says_what_modinfo_says(self):
         manifest = self.manifest(self.build("modules", self.folder))

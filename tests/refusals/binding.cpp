@@ -20,8 +20,7 @@ Refusal mismatch(const std::string& name, std::function<std::string()> bytes, co
   return {"should-fail-" + name, Stage::binding, "manifest-mismatch", std::move(bytes), says, std::move(trust)};
 }
 
-// Superblock and both partition tables say that the data is this long, and agree: the root hash leads to it all the
-// same.
+// Superblock and both partition tables say that the data is this long, and agree: the root hash still leads to it.
 std::string with_data_of(uint64_t blocks, uint64_t hash_blocks) {
   constexpr size_t kDataBlocks = 72;  // in the superblock
   std::string image = sample_bytes();

@@ -156,10 +156,15 @@ std::vector<Refusal> container_refusals() {
 
   constexpr size_t kCuts = 32;
   for (size_t i = 0; i < kCuts; ++i) {
-    // From the first byte to the last but one, never at a place that is chosen to be easy.
-    const size_t size = (good.size() - 1) * (i + 1) / kCuts - (i % 2 == 0 ? 0 : i % 512);
+    // Every second one at the end of a block, where nothing but the tables' own words tell; the last but for one byte.
+    size_t size = (good.size() - 1) * (i + 1) / kCuts;
+    const bool whole = i % 2 == 0;
+    if (whole) size -= size % 4096;
+    if (!whole && size % kSectorSize == 0) --size;
+    const char* said = whole ? "the file was cut short" : "does not end with a whole sector";
+    if (size < kGptHeadSize + kGptBackupSize) said = "too short to hold one";
     rows.push_back(malformed(
-        "cut-" + std::to_string(i + 1) + "-of-32", [size] { return sample_bytes().substr(0, size); }, ""));
+        "cut-" + std::to_string(i + 1) + "-of-32", [size] { return sample_bytes().substr(0, size); }, said));
   }
   return rows;
 }

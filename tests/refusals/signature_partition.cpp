@@ -31,6 +31,11 @@ Refusal without(const std::string& name, const char* key) {
           [=] { return with_signature_edit(sample_bytes(), [&](OrderedJson& object) { object.erase(key); }); }, key};
 }
 
+// One member more, whose value is nothing but lists in lists, each of them closed.
+std::string with_nesting(const std::string& object, size_t depth) {
+  return "{\"x\":" + std::string(depth, '[') + std::string(depth, ']') + "," + object.substr(1);
+}
+
 // A second member of the same name in front: many readers keep the last, some the first.
 std::string doubled(const std::string& object, const std::string& written, const std::string& value) {
   return "{\"" + written + "\":\"" + value + "\"," + object.substr(1);
@@ -48,32 +53,39 @@ std::vector<Refusal> signature_partition_refusals() {
       text(
           "partition-empty", [](const auto&) { return ""; }, "empty", "unsigned-image"),
       text(
-          "json-cut", [](const auto& good) { return good.substr(0, good.size() - 1); }, ""),
+          "json-cut", [](const auto& good) { return good.substr(0, good.size() - 1); }, "not JSON at byte"),
       text(
-          "json-cut-in-a-string", [](const auto& good) { return good.substr(0, 40); }, ""),
+          "json-cut-in-a-string", [](const auto& good) { return good.substr(0, 40); }, "not JSON at byte"),
       text(
-          "json-list", [](const auto& good) { return "[" + good + "]"; }, ""),
+          "json-list", [](const auto& good) { return "[" + good + "]"; }, "not a JSON object"),
       text(
-          "json-string", [](const auto&) { return "\"signature\""; }, ""),
+          "json-string", [](const auto&) { return "\"signature\""; }, "not a JSON object"),
       text(
-          "json-nested-too-deep", [](const auto&) { return std::string(5000, '['); }, ""),
+          "json-nested-too-deep", [](const auto& good) { return with_nesting(good, 1000); }, "nested more than"),
       text(
-          "json-after-json", [](const auto& good) { return good + good; }, ""),
+          "json-after-json", [](const auto& good) { return good + good; }, "not JSON at byte"),
       text(
-          "comment-behind", [](const auto& good) { return good + "//x"; }, ""),
+          "comment-behind", [](const auto& good) { return good + "//x"; }, "not JSON at byte"),
       text(
-          "comma-behind-the-last-member", [](const auto& good) { return good.substr(0, good.size() - 1) + ",}"; }, ""),
+          "comma-behind-the-last-member", [](const auto& good) { return good.substr(0, good.size() - 1) + ",}"; },
+          "not JSON at byte"),
       text(
-          "byte-order-mark", [](const auto& good) { return "\xef\xbb\xbf" + good; }, ""),
+          "byte-order-mark", [](const auto& good) { return "\xef\xbb\xbf" + good; }, "a byte order mark"),
       text(
-          "not-utf-8", [](const auto& good) { return "{\"\xff\":\"\"," + good.substr(1); }, ""),
+          "not-utf-8",
+          [](auto good) {
+            const std::string member = "\"certificateFingerprint\":\"";
+            good[good.find(member) + member.size()] = '\xff';
+            return good;
+          },
+          "not JSON at byte"),
       text(
           "in-single-quotes",
           [](auto good) {
             for (char& c : good) c = c == '"' ? '\'' : c;
             return good;
           },
-          ""),
+          "not JSON at byte"),
       text(
           "data-behind-the-padding",
           [](auto good) {

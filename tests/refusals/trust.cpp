@@ -1,8 +1,7 @@
 // Signed rightly, by the wrong one.
-#include <memory>
-
 #include "crypto/digest.hpp"
 #include "refusals/refusal.hpp"
+#include "refusals/signers.hpp"
 #include "support/sample_image.hpp"
 
 namespace driverext::test {
@@ -10,33 +9,6 @@ namespace {
 
 constexpr int64_t kLongAgo = 1'000'000'000;   // 2001
 constexpr int64_t kFarAhead = 3'000'000'000;  // 2065
-
-// Kept: a row's bytes and its anchors are asked for apart.
-const Identity& kept(const IdentityRequest& request) {
-  static std::vector<std::unique_ptr<Identity>> identities;
-  return *identities.emplace_back(std::make_unique<Identity>(make_identity(request)));
-}
-
-std::string statement_text(uint64_t created) {
-  Manifest manifest = sample_manifest();
-  manifest.created = created;
-  return statement_about(sample_bytes(), format_manifest(manifest));
-}
-
-// The sample image signed anew.
-std::string signed_by(const Identity& signer, uint64_t created = sample_manifest().created) {
-  return with_statement(sample_bytes(), statement_text(created), signer);
-}
-
-std::string signed_with(const CmsRequest& request) {
-  CmsRequest detached = request;
-  detached.content = Content::detached;
-  return with_signature_edit(sample_bytes(), [&](OrderedJson& object) {
-    object["driverext"] = to_base64(make_cms(statement_text(sample_manifest().created), request));
-    object["signature"] = to_base64(make_cms(object["rootHash"].get<std::string>(), detached));
-    object["certificateFingerprint"] = request.signers.front()->signing_key().fingerprint();
-  });
-}
 
 Refusal untrusted(const std::string& name, std::function<std::string()> bytes, const std::string& says,
                   std::vector<std::string> trust = {}) {

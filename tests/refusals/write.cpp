@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "base/json.hpp"
+#include "base/reason.hpp"
 #include "refusals/refusal.hpp"
 #include "support/sample_image.hpp"
 
@@ -23,21 +24,32 @@ void write_sparse(const std::string& path, const std::string& bytes) {
   }
 }
 
-std::string anchors_of(const Refusal& row) {
-  if (row.trust.empty()) return publisher().certificate_pem;
-  std::string all;
-  for (const std::string& pem : row.trust) all += pem;
-  return all;
+int exit_code_of(const std::string& reason) {
+  for (const ReasonInfo& info : all_reasons()) {
+    if (info.code == reason) return static_cast<int>(info.exit_code);
+  }
+  return -1;
+}
+
+// NAME.trust/: what a node would have in its folder of trust.
+void write_trust(const std::string& folder, const Refusal& row) {
+  write_file(folder + "/" + kAnchorsFile, anchors_pem(row));
+  if (!row.policy.empty()) write_file(folder + "/policy.toml", row.policy);
+  for (size_t i = 0; i < row.crls.size(); ++i) write_file(folder + "/" + std::to_string(i) + ".crl", row.crls[i]);
 }
 
 void write_all(const std::string& folder) {
-  write_file(folder + "/good.crt", publisher().certificate_pem);
+  write_trust(folder + "/good.trust", {});
   write_sparse(folder + "/good.raw", sample_bytes());
   OrderedJson index = OrderedJson::array();
   for (const Refusal& row : all_refusals()) {
     write_sparse(folder + "/" + row.name + ".raw", row.bytes());
-    write_file(folder + "/" + row.name + ".crt", anchors_of(row));
-    index.push_back({{"name", row.name}, {"stage", stage_name(row.stage)}, {"reason", row.reason}, {"says", row.says}});
+    write_trust(folder + "/" + row.name + ".trust", row);
+    index.push_back({{"name", row.name},
+                     {"stage", stage_name(row.stage)},
+                     {"reason", row.reason},
+                     {"exitCode", exit_code_of(row.reason)},
+                     {"says", row.says}});
   }
   write_file(folder + "/index.json", index.dump(1));
 }

@@ -64,7 +64,7 @@ void FakeHost::place_device(const std::string& name, const std::string& bytes) {
                       file.verity().data_blocks);
 }
 
-Host FakeHost::host() { return {root(), kernel, host_modules, programs, now}; }
+Host FakeHost::host() { return {root(), kernel, host_modules, programs, now, clock}; }
 
 Status FakeHost::provision() { return driverext::provision(host(), progress); }
 

@@ -73,6 +73,7 @@ class FakeHost {
   FakePrograms programs;
   RecordedProgress progress;
   int64_t now = kNow;
+  ClockState clock = ClockState::unsure;
 
  private:
   void add_host_module(const std::string& name, const std::vector<std::string>& depends);

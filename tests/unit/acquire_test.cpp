@@ -269,6 +269,41 @@ TEST_F(Acquire, BuiltImageIsSignedByTheNodeAndStored) {
   EXPECT_EQ(manifest.modules[0].depends, (std::vector<std::string>{"testcore", "videodev"}));
 }
 
+TEST_F(Acquire, WhatWasBuiltIsTakenBackWithItsSourceOrItsBuilder) {
+  store_build_input();
+  const AcquireResult result = must(acquire());
+  const auto refused = [&](const std::string& revoked) {
+    host_.write("etc/driverext/trust/policy.toml", "[revoked]\nroot-hashes = [\"" + revoked + "\"]\n");
+    for (const RejectedImage& rejected : inventory().rejected) {
+      if (rejected.name.find(result.root_hash) == std::string::npos) continue;
+      return rejected.error.message().find("was built from") == std::string::npos
+                 ? "another: " + rejected.error.message()
+                 : verdict(rejected.error);
+    }
+    return std::string("fine");
+  };
+  EXPECT_EQ(refused(std::string(64, 'a')), "fine");
+  for (const SampleOptions& input : {sample_source(), sample_builder()}) {
+    EXPECT_EQ(refused(test::signature_of(test::kept_bytes(input))["rootHash"]), "untrusted/image-revoked");
+  }
+}
+
+TEST_F(Acquire, BuilderIsTakenOnlyFromThoseWhoMaySignOne) {
+  store_build_input();
+  host_.write("etc/driverext/trust/policy.toml", "[driver.builder]\nanchors = []\n");
+  EXPECT_NE(verdict(acquire()), "fine");
+  EXPECT_TRUE(host_.programs.commands.empty());  // nothing was compiled
+}
+
+TEST_F(Acquire, GoodTimeIsRemembered) {
+  store({});
+  must(acquire());
+  EXPECT_EQ(earliest_time(host_.root()), 0);
+  host_.clock = ClockState::synchronised;
+  must(acquire());
+  EXPECT_EQ(earliest_time(host_.root()), test::kNow);
+}
+
 TEST_F(Acquire, BuildTellsHowFarItIs) {
   store_build_input();
   must(acquire());

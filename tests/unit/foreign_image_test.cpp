@@ -54,6 +54,20 @@ TEST(ForeignImage, StrangersAreNotTrusted) {
   EXPECT_EQ(full_check(large(), TrustStore()), "untrusted/no-trust-anchor");
 }
 
+// Else what the policy refuses would be accepted once its manifest is cut off.
+TEST(ForeignImage, CannotBeJudgedWhereThePolicyHasRulesForDrivers) {
+  TrustStore anchors = test::publisher_only();
+  for (const char* rule : {"minimum-version = \"1\"", "anchors = [\"publisher.crt\"]", "anchors = []", ""}) {
+    for (const char* driver : {"testcam", "another"}) {
+      const std::string policy = std::string("[driver.") + driver + "]\n" + rule + "\n";
+      anchors.set_policy(must(parse_trust_policy(policy, "policy.toml")));
+      EXPECT_EQ(full_check(large(), anchors), "untrusted/manifest-missing") << policy;
+    }
+  }
+  anchors.set_policy(must(parse_trust_policy("precheck = \"full\"\n", "policy.toml")));
+  EXPECT_EQ(full_check(large(), anchors), "fine");
+}
+
 TEST(ForeignImage, FingerprintMustBeTheSigners) {
   EXPECT_EQ(full_check(test::with_signature_edit(
                 large(), [](OrderedJson& signature) { signature["certificateFingerprint"] = std::string(64, 'a'); })),

@@ -45,6 +45,7 @@ Manifest full_manifest(Kind kind) {
   manifest.source_sha256 = std::string(64, 'c');
   if (!manifest.is_loadable()) return manifest;
   manifest.toolchain = "GCC: (Debian 14.2.0-19) 14.2.0";
+  manifest.built_from = {std::string(64, 'd'), std::string(64, 'e')};
   ModuleRecord& record = manifest.modules.front();
   record.version = "1.2-rc3";
   record.srcversion = "BC43B0AB13D434BA11C7B0C";
@@ -262,6 +263,39 @@ TEST(Manifest, KindsAreNotExchangeable) {
       EXPECT_EQ(verdict(parse_manifest(object.dump())), same_members ? "fine" : "invalid_input")
           << kind_name(kind) << " as " << kind_name(other);
     }
+  }
+}
+
+// The policy's rules for "builder" decide who may hand a node a compiler: no builder goes by another name.
+TEST(Manifest, BuilderIsTheDriverOfBuildersAndOfNothingElse) {
+  for (const Kind kind : kKinds) {
+    OrderedJson object = OrderedJson::parse(format_manifest(manifest_of(kind)));
+    const auto with_driver = [&](const char* driver) {
+      object["driver"] = driver;
+      return verdict(parse_manifest(object.dump()));
+    };
+    const bool is_builder = kind == Kind::builder;
+    EXPECT_EQ(with_driver("builder"), is_builder ? "fine" : "invalid_input") << kind_name(kind);
+    for (const char* other : {"testcam", "Builder", "builder2", "builder-", "a"}) {
+      EXPECT_EQ(with_driver(other), is_builder ? "invalid_input" : "fine") << kind_name(kind) << " " << other;
+    }
+  }
+}
+
+TEST(Manifest, WhatItWasBuiltFromIsABoundedListOfRootHashes) {
+  const auto built_from = [](const OrderedJson& value) {
+    return edited([&](OrderedJson& object) { object["builtFrom"] = value; });
+  };
+  const std::string hash(64, 'a');
+  EXPECT_EQ(built_from({hash}), "fine");
+  EXPECT_EQ(built_from(std::vector<std::string>(8, hash)), "fine");
+  EXPECT_EQ(built_from(std::vector<std::string>(9, hash)), "invalid_input");
+  const std::vector<OrderedJson> bad = {OrderedJson::array(), hash, {1}, {""}, {hash + "a"}, {std::string(64, 'A')}};
+  for (const OrderedJson& value : bad) EXPECT_EQ(built_from(value), "invalid_input") << value;
+  for (const Kind kind : {Kind::userland, Kind::source, Kind::builder}) {
+    OrderedJson object = OrderedJson::parse(format_manifest(manifest_of(kind)));
+    object["builtFrom"] = {hash};
+    EXPECT_EQ(verdict(parse_manifest(object.dump())), "invalid_input") << kind_name(kind);
   }
 }
 

@@ -24,10 +24,12 @@ using test::verdict;
 constexpr const char* kDocument = "docs/refusals.md";
 
 // The calls that a node makes, in their order. A stage is what one of them looks at.
-enum class Call { open, verify, check_tree, check_data };
+enum class Call { load_trust, open, verify, check_tree, check_data };
 
 Call call_of(Stage stage) {
   switch (stage) {
+    case Stage::trust_files:
+      return Call::load_trust;
     case Stage::container:
     case Stage::signature_partition:
       return Call::open;
@@ -55,20 +57,29 @@ std::optional<Refused> first_refusal(const std::string& bytes, const TrustStore&
   return std::nullopt;
 }
 
-TrustStore anchors_of(const Refusal& row) {
-  if (row.trust.empty()) return test::publisher_only();
+Result<TrustStore> anchors_of(const Refusal& row) {
   TrustStore anchors;
-  for (const std::string& pem : row.trust) must(anchors.add_pem(pem, row.name));
+  TRY_VOID(anchors.add_pem(test::anchors_pem(row), test::kAnchorsFile));
+  for (const std::string& list : row.crls) TRY_VOID(anchors.add_crl(as_bytes(list), row.name));
+  TRY(TrustPolicy policy, parse_trust_policy(row.policy, kTrustPolicyFile));
+  anchors.add_policy(std::move(policy));
   return anchors;
+}
+
+std::optional<Refused> first_refusal(const Refusal& row) {
+  const Result<TrustStore> anchors = anchors_of(row);
+  if (!anchors) return Refused{Call::load_trust, anchors.error()};
+  return first_refusal(row.bytes(), *anchors);
 }
 
 class Refusals : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(Refusals, AreRefusedWhereTheMatrixSays) {
   const Refusal& row = GetParam();
-  const std::optional<Refused> refused = first_refusal(row.bytes(), anchors_of(row));
+  const std::optional<Refused> refused = first_refusal(row);
   ASSERT_TRUE(refused.has_value()) << "it was let through";
-  EXPECT_EQ(verdict(refused->error), "untrusted/" + row.reason) << refused->error.message();
+  const std::string kind = row.stage == Stage::trust_files ? "invalid_input/" : "untrusted/";
+  EXPECT_EQ(verdict(refused->error), kind + row.reason) << refused->error.message();
   EXPECT_EQ(refused->by, call_of(row.stage)) << refused->error.message();
   EXPECT_NE(refused->error.message().find(row.says), std::string::npos) << refused->error.message();
 }
@@ -104,7 +115,11 @@ std::string document() {
       "\n"
       "Each row is an image with one defect, made at test time from a good one, that a node must refuse: by this "
       "check,\n"
-      "not by a later one, and with this reason. Written by a test; `DRIVEREXT_WRITE_DOCS=1 "
+      "not by a later one, and with this reason. Those refused by the policy have no defect but that the node's policy "
+      "or\n"
+      "revocation list speaks against them; those refused by the trust files come with a policy that is an error "
+      "itself.\n"
+      "Written by a test; `DRIVEREXT_WRITE_DOCS=1 "
       "build/dev/tests/test-refusals`\n"
       "writes it anew. What the reasons mean: [reasons.md](reasons.md).\n"
       "\n"

@@ -18,11 +18,14 @@ using test::verdict;
 
 constexpr int64_t kCreated = 1'700'000'000;  // of the sample image
 
-void set_os_build(const FakeHost& host, int64_t time) {
-  host.write("usr/lib/os-release", "ID=test\n");
+void write_dated(const FakeHost& host, const char* file, int64_t time) {
+  host.write(file, "ID=test\n");
   const timespec times[2] = {{time, 0}, {time, 0}};
-  ASSERT_EQ(::utimensat(AT_FDCWD, host.path("usr/lib/os-release").c_str(), times, 0), 0);
+  ASSERT_EQ(::utimensat(AT_FDCWD, host.path(file).c_str(), times, 0), 0);
 }
+
+void set_os_build(const FakeHost& host, int64_t time) { write_dated(host, "usr/lib/os-release", time); }
+void set_timesync(const FakeHost& host, int64_t time) { write_dated(host, "var/lib/systemd/timesync/clock", time); }
 
 TEST(TrustedClock, NothingIsKnownOfABareHost) {
   const FakeHost host;
@@ -51,6 +54,31 @@ TEST(TrustedClock, BuildDateOfAnotherAgeIsNotBelieved) {
   }
   must(remember_time(host.root(), test::kNow, 5000));
   EXPECT_EQ(earliest_time(host.root()), 5000);
+}
+
+TEST(TrustedClock, ItIsLaterThanWhatSystemdTimesyncdRemembers) {
+  const FakeHost host;
+  set_timesync(host, 3000);
+  EXPECT_EQ(earliest_time(host.root()), 3000);
+  set_os_build(host, 2000);
+  EXPECT_EQ(earliest_time(host.root()), 3000);
+  set_timesync(host, 9'000'000'000);
+  EXPECT_EQ(earliest_time(host.root()), 2000);
+}
+
+TEST(TrustedClock, SynchronisedTimeIsRememberedOnceADay) {
+  const FakeHost host;
+  constexpr int64_t kDay = 86'400;
+  must(remember_synchronised(host.root(), test::kNow, ClockState::unsure));
+  EXPECT_EQ(earliest_time(host.root()), 0);
+  must(remember_synchronised(host.root(), test::kNow, ClockState::synchronised));
+  EXPECT_EQ(earliest_time(host.root()), test::kNow);
+  for (const int64_t later : {-10 * kDay, int64_t{0}, int64_t{1}, kDay}) {
+    must(remember_synchronised(host.root(), test::kNow + later, ClockState::synchronised));
+    EXPECT_EQ(earliest_time(host.root()), test::kNow) << later;
+  }
+  must(remember_synchronised(host.root(), test::kNow + kDay + 1, ClockState::synchronised));
+  EXPECT_EQ(earliest_time(host.root()), test::kNow + kDay + 1);
 }
 
 TEST(TrustedClock, GoesForwardOnly) {
@@ -99,6 +127,7 @@ TEST(TrustedClock, GoodProvisionIsRememberedOnce) {
 
 TEST(TrustedClock, FailedProvisionIsNotRemembered) {
   FakeHost host;
+  host.clock = ClockState::synchronised;
   host.drop("sample.raw", sample_bytes());
   host.write("etc/driverext/trust/publisher.crt", test::stranger().certificate_pem);
   ASSERT_EQ(host.provision().reason, Reason::untrusted_signer);
@@ -126,11 +155,38 @@ TEST_F(ClockOfAHost, ClockInTheYear1970IsNoHindrance) {
   EXPECT_EQ(outcome(kCreated + 50'000), "untrusted/untrusted-signer");
 }
 
+// An image of somebody else's was provisioned after the certificate had expired, and the clock was right then.
 TEST_F(ClockOfAHost, SettingItBackMakesNoExpiredCertificateValid) {
-  set_os_build(host_, kCreated + 50'000);
+  const test::SampleOptions later{.version = "2.0", .created = kCreated + 1};
+  EXPECT_EQ(outcome(kCreated), "fine");
+  must(host_.root().remove_file(std::string(kInbox) + "/sample.raw"));
+  host_.write("etc/driverext/trust/lasting.crt", test::publisher().certificate_pem);
+  host_.know_image(test::kept_bytes(later), later);
+  host_.drop("later.raw", test::kept_bytes(later));
+  host_.now = kCreated + 200'000;
+  host_.clock = ClockState::synchronised;
+  ASSERT_EQ(host_.provision().reason, Reason::provisioned);
+  host_.drop("sample.raw", test::build_bytes({.created = kCreated}, &brief_));
+  for (const int64_t now : {int64_t{0}, kCreated, kCreated + 200'000}) {
+    EXPECT_EQ(outcome(now), "untrusted/untrusted-signer") << now;
+  }
+}
+
+// Nothing has to go well for this one: it is systemd's.
+TEST_F(ClockOfAHost, SettingItBackDoesNotHelpWhereTimesyncdHasSeenItExpire) {
+  EXPECT_EQ(outcome(kCreated), "fine");
+  set_timesync(host_, kCreated + 50'000);
   for (const int64_t now : {int64_t{0}, kCreated, kCreated + 50'000}) {
     EXPECT_EQ(outcome(now), "untrusted/untrusted-signer") << now;
   }
+}
+
+// Nothing ends well by such a clock, so it leaves no trace.
+TEST_F(ClockOfAHost, ClockThatEndsTheCertificateIsNotRememberedEvenIfItIsCalledSynchronised) {
+  host_.now = 9'000'000'000;
+  host_.clock = ClockState::synchronised;
+  EXPECT_EQ(host_.provision().reason, Reason::untrusted_signer);
+  EXPECT_EQ(earliest_time(host_.root()), 0);
 }
 
 // The certificate is younger than the image. With a good clock it is accepted once, and then without one too.
@@ -170,13 +226,15 @@ TEST(TrustOfAHost, DamagedPolicyTrustsNothing) {
   EXPECT_TRUE(host.kernel.state().modules.empty());
 }
 
-TEST(TrustOfAHost, OnWhoMaySignThePolicyOfTheNodeTakesThePlaceOfTheOneOfTheOs) {
+TEST(TrustOfAHost, OnWhoMaySignThePolicyOfTheOsHoldsUntilThatOfTheNodeSaysAnotherThing) {
   FakeHost host;
   host.drop("sample.raw", sample_bytes());
   host.write("usr/lib/driverext/trust/policy.toml", "[driver.testcam]\nanchors = []\n");
   EXPECT_EQ(host.provision().reason, Reason::untrusted_signer);
+  host.write("etc/driverext/trust/policy.toml", "[revoked]\nroot-hashes = [\"" + std::string(64, 'a') + "\"]\n");
+  EXPECT_EQ(host.provision().reason, Reason::untrusted_signer);
   host.know_image(sample_bytes());
-  host.write("etc/driverext/trust/policy.toml", "");
+  host.write("etc/driverext/trust/policy.toml", "[driver.testcam]\nanchors = [\"publisher.crt\"]\n");
   EXPECT_EQ(host.provision().reason, Reason::provisioned);
 }
 
@@ -227,7 +285,7 @@ TEST(TrustOfAHost, NodesOwnKeyIsBoundByTheRulesOnImages) {
   };
   EXPECT_EQ(outcome(""), "fine");
   EXPECT_EQ(outcome("[keys]\nrsa = 4096\n[signature]\nrequire-crl = true\n[driver.testcam]\nanchors = []\n"), "fine");
-  EXPECT_NE(outcome("[driver.testcam]\nminimum-version = \"2\"\n"), "fine");
+  EXPECT_EQ(outcome("[driver.testcam]\nminimum-version = \"2\"\n"), "untrusted/version-too-old");
 }
 
 }  // namespace

@@ -183,12 +183,59 @@ TEST(TrustPolicy, RefusalsOfTheVendorHoldBesideThePolicyOfTheNode) {
   EXPECT_EQ(strict.policy().certificates.crl, CrlRule::required);
   EXPECT_EQ(strict.policy().revoked_root_hashes.size(), 1U);
   EXPECT_EQ(strict.policy().rules_for("gpu").minimum_version, "580.9");
-  EXPECT_FALSE(strict.policy().rules_for("gpu").anchors);
+  EXPECT_EQ(strict.policy().rules_for("gpu").anchors, std::vector<std::string>{"vendor.crt"});
+  EXPECT_EQ(strict.policy().rules_for("any").anchors, std::vector<std::string>());
 }
 
-TEST(TrustPolicy, OnSignersTheFirstFolderThatHasOneCountsAlone) {
+TEST(TrustPolicy, RulesThatTheNodeDoesNotStateAreTheVendors) {
+  const std::string vendor =
+      "[signature]\ndigests = [\"sha512\"]\nextended-key-usage = \"codeSigning\"\n[keys]\nrsa = 4096\n"
+      "[driver.gpu]\nanchors = [\"vendor.crt\"]\n[driver.cam]\nanchors = [\"cams.crt\"]\n";
+  const std::string revoked = "[revoked]\nroot-hashes = [\"" + kHash + "\"]\n";
+  const auto together = [&](const std::string& node) {
+    TrustStore store;
+    store.add_policy(must(parse(node)));
+    store.add_policy(must(parse(vendor)));
+    return store.policy();
+  };
+  for (const std::string& says_nothing_of_signers : {std::string(), revoked, std::string("precheck = \"full\"\n")}) {
+    const TrustPolicy policy = together(says_nothing_of_signers);
+    EXPECT_EQ(policy.certificates.digests, std::set<std::string>{"sha512"});
+    EXPECT_EQ(policy.certificates.extended_key_usage, "1.3.6.1.5.5.7.3.3");
+    EXPECT_EQ(policy.certificates.keys.rsa_bits, 4096U);
+    EXPECT_TRUE(policy.certificates.keys.curves.empty());
+    EXPECT_EQ(policy.rules_for("gpu").anchors, std::vector<std::string>{"vendor.crt"});
+    EXPECT_EQ(policy.rules_for("cam").anchors, std::vector<std::string>{"cams.crt"});
+  }
+  // Each key by itself, and of drivers each driver's.
+  TrustPolicy policy = together("[signature]\ndigests = [\"sha256\"]\n");
+  EXPECT_EQ(policy.certificates.digests, std::set<std::string>{"sha256"});
+  EXPECT_EQ(policy.certificates.extended_key_usage, "1.3.6.1.5.5.7.3.3");
+  policy = together("[keys]\nec = [\"P-256\"]\n");
+  EXPECT_FALSE(policy.certificates.keys.rsa_bits);
+  EXPECT_EQ(policy.certificates.digests, std::set<std::string>{"sha512"});
+  policy = together("[driver.gpu]\nanchors = [\"mine.crt\"]\n");
+  EXPECT_EQ(policy.rules_for("gpu").anchors, std::vector<std::string>{"mine.crt"});
+  EXPECT_EQ(policy.rules_for("cam").anchors, std::vector<std::string>{"cams.crt"});
+  EXPECT_FALSE(policy.rules_for("any").anchors);
+  policy = together("[driver.gpu]\nminimum-version = \"2\"\n");
+  EXPECT_EQ(policy.rules_for("gpu").anchors, std::vector<std::string>{"vendor.crt"});
+}
+
+TEST(TrustPolicy, OfSeveralTheFirstDecidesAndTheRefusalsOfAllHold) {
+  const auto revoking = [](char digit) { return "[revoked]\nroot-hashes = [\"" + std::string(64, digit) + "\"]\n"; };
+  TrustStore store;
+  store.add_policy(must(parse(revoking('a'))));
+  store.add_policy(must(parse("[keys]\nrsa = 4096\n" + revoking('b'))));
+  store.add_policy(must(parse("[keys]\nrsa = 3072\n[signature]\nrequire-crl = true\n" + revoking('c'))));
+  EXPECT_EQ(store.policy().revoked_root_hashes.size(), 3U);
+  EXPECT_EQ(store.policy().certificates.keys.rsa_bits, 4096U);
+  EXPECT_EQ(store.policy().certificates.crl, CrlRule::required);
+}
+
+TEST(TrustPolicy, NodeStatesKindsOfKeyInPlaceOfTheVendor) {
   const test::TempDir scratch;
-  test::write_file(scratch / "etc/policy.toml", "precheck = \"full\"\n");
+  test::write_file(scratch / "etc/policy.toml", "precheck = \"full\"\n[keys]\nrsa = 2048\n");
   test::write_file(scratch / "usr/policy.toml", "[keys]\nrsa = 4096\n");
   const TrustStore both = must(TrustStore::load(scratch.dir(), {"etc", "usr"}));
   EXPECT_EQ(both.policy().precheck, Precheck::full);
