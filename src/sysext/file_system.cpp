@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPipeSize = 1 << 20;
+constexpr std::array kPipeSizes = {16 << 20, 1 << 20};  // root may; everybody may
 // So much comes before the disk is told to begin with it.
 constexpr uint64_t kWriteBackStep = uint64_t{16} << 20;
 constexpr size_t kMaxList = size_t{64} << 20;
@@ -71,7 +71,9 @@ Result<void> feed(const TreeEntries& entries, const PackOptions& options, Progra
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_failure(errno, "cannot make a pipe");
   UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
-  (void)::fcntl(write_end.get(), F_SETPIPE_SZ, kPipeSize);  // a smaller one only costs time
+  for (const int size : kPipeSizes) {  // a smaller one only costs time
+    if (::fcntl(write_end.get(), F_SETPIPE_SZ, size) >= 0) break;
+  }
 
   Result<void> written;
   std::thread writer([&] {

@@ -10,8 +10,9 @@
 
 namespace driverext {
 
-/// What a finished file takes the place of is a file, or a link to anything, which itself is replaced. A device, a
-/// folder or a pipe never is. Errors: Errc::conflict. For who works long before the file is made.
+/// What a finished file takes the place of is a file, or a link to one or to nothing, which itself is replaced. A
+/// device, a folder or a pipe never is, nor a link to one. Errors: Errc::conflict. For who works long before the file
+/// is made.
 Result<void> check_output(const std::string& output);
 
 class OutputFile {
