@@ -2,15 +2,18 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <stop_token>
 #include <system_error>
 #include <thread>
 
@@ -46,27 +49,30 @@ ProgramRequest packer(std::vector<std::string> command, const PackOptions& optio
   return {.argv = std::move(command), .added_environment = {epoch}, .cancel_fd = options.cancel_fd};
 }
 
-// Tells the disk of what mksquashfs has written so far, now and then.
+// Has what mksquashfs has written so far brought to the disk, so that little is left when it has ended. On a thread of
+// its own that takes only time that nobody else wants: the call takes as long as the disk's queue is full.
 class WriteBack {
  public:
-  WriteBack(int fd, uint64_t offset) : fd_(fd), begun_(offset) {}
-  void look() {
-    struct stat info {};
-    if (::fstat(fd_, &info) != 0) return;
-    const auto size = static_cast<uint64_t>(info.st_size);
-    if (size < begun_ + kWriteBackStep) return;
-    start_write_back(fd_, begun_, size - begun_);
-    begun_ = size;
-  }
+  WriteBack(int fd, uint64_t offset)
+      : thread_([fd, begun = offset](const std::stop_token& stop) mutable {
+          const sched_param lowest{};
+          (void)::sched_setscheduler(0, SCHED_IDLE, &lowest);
+          for (; !stop.stop_requested(); std::this_thread::sleep_for(kLook)) {
+            struct stat info {};
+            const uint64_t size = ::fstat(fd, &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
+            if (size < begun + kWriteBackStep) continue;
+            start_write_back(fd, begun, size - begun);
+            begun = size;
+          }
+        }) {}
 
  private:
-  int fd_;
-  uint64_t begun_;
+  static constexpr std::chrono::milliseconds kLook{20};
+  std::jthread thread_;
 };
 
 // Runs the packer with the tree on its standard input.
-Result<void> feed(const TreeEntries& entries, const PackOptions& options, ProgramRequest program,
-                  WriteBack write_back) {
+Result<void> feed(const TreeEntries& entries, const PackOptions& options, ProgramRequest program) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_failure(errno, "cannot make a pipe");
   UniqueFd read_end(ends[0]);
@@ -81,11 +87,7 @@ Result<void> feed(const TreeEntries& entries, const PackOptions& options, Progra
     sigemptyset(&pipe_signal);
     sigaddset(&pipe_signal, SIGPIPE);  // a packer that ends early is an error like others
     ::pthread_sigmask(SIG_BLOCK, &pipe_signal, nullptr);
-    written =
-        write_tar(write_end.get(), entries, {.time = options.created, .progress = [&](uint64_t done, uint64_t total) {
-                                               write_back.look();
-                                               if (options.progress) options.progress(done, total);
-                                             }});
+    written = write_tar(write_end.get(), entries, {.time = options.created, .progress = options.progress});
     write_end.reset();
   });
   program.input_fd = read_end.get();
@@ -276,7 +278,8 @@ Result<void> pack_squashfs(const TreeEntries& entries, const PackOptions& option
                                       "-root-mode",
                                       "0755"};
   if (options.fragments == PackOptions::Fragments::none) command.emplace_back("-no-fragments");
-  return feed(entries, options, packer(std::move(command), options), WriteBack(fd, offset));
+  const WriteBack write_back(fd, offset);
+  return feed(entries, options, packer(std::move(command), options));
 }
 
 Result<void> pack_erofs(const TreeEntries& entries, const PackOptions& options, const std::string& file,

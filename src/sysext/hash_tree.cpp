@@ -18,8 +18,10 @@ namespace driverext {
 namespace {
 
 constexpr uint64_t kDigestsPerBlock = kVerityBlock / sizeof(Digest);
-// The blocks whose digests fill one block of the tree: what a thread takes at once.
-constexpr uint64_t kWindow = kDigestsPerBlock;
+// What a thread takes at once when blocks are checked: those whose digests fill one block of the tree.
+constexpr uint64_t kCheckedWindow = kDigestsPerBlock;
+// And when a tree is made: those of several of its blocks, which are written together.
+constexpr uint64_t kHashedWindow = 8 * kDigestsPerBlock;
 // The blocks that are read at once: 64 KiB, which are still in the processor's cache when they are hashed.
 constexpr uint64_t kPiece = 16;
 // More are no faster than memory.
@@ -29,11 +31,12 @@ static_assert(kHashedBlock == kVerityBlock);
 
 Error interrupted() { return make_error(Errc::transient, "hashing was interrupted"); }
 
-// Runs `work(first, count)` over all windows of `blocks` blocks, in order, on all processors. make_work(): called once
-// a thread, for what has buffers of its own. The error of the lowest window that failed is returned; all windows below
-// it were done. Nothing is thrown, whatever memory, the system or options.progress throw: it becomes the error.
+// Runs `work(first, count)` over all `blocks` blocks, `window` of them at a time, in order, on all processors.
+// make_work(): called once a thread, for what has buffers of its own. The error of the lowest window that failed is
+// returned; all windows below it were done. Nothing is thrown, whatever memory, the system or options.progress throw:
+// it becomes the error.
 template <class MakeWork>
-Result<void> for_each_window(uint64_t blocks, const HashOptions& options, const MakeWork& make_work) {
+Result<void> for_each_window(uint64_t blocks, uint64_t window, const HashOptions& options, const MakeWork& make_work) {
   std::atomic<uint64_t> next{0};
   std::mutex mutex;
   std::optional<Error> failure;
@@ -60,9 +63,9 @@ Result<void> for_each_window(uint64_t blocks, const HashOptions& options, const 
   const auto run = [&](auto&& told) {
     auto work = make_work();
     while (true) {
-      const uint64_t first = next.fetch_add(kWindow);
+      const uint64_t first = next.fetch_add(window);
       if (first >= blocks) return;
-      const uint64_t count = std::min(kWindow, blocks - first);
+      const uint64_t count = std::min(window, blocks - first);
       Result<void> done = is_readable(options.cancel_fd) ? interrupted() : work(first, count);
       if (!done) return fail(first, std::move(done).error());
       told(first + count);
@@ -72,7 +75,7 @@ Result<void> for_each_window(uint64_t blocks, const HashOptions& options, const 
     if (options.progress) options.progress(done * kVerityBlock, blocks * kVerityBlock);
   };
 
-  const uint64_t windows = (blocks + kWindow - 1) / kWindow;
+  const uint64_t windows = (blocks + window - 1) / window;
   const unsigned processors = std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads);
   {
     std::vector<std::jthread> threads;
@@ -126,8 +129,10 @@ class LevelWriter {
       *places_.only = digests_[0];
       return {};
     }
-    std::fill(digests_.begin() + static_cast<ptrdiff_t>(count), digests_.end(), Digest{});  // the level's last block
-    return write_exactly(places_.digests.fd, std::as_bytes(std::span(digests_)),
+    const uint64_t filled = round_up(count, kDigestsPerBlock);  // more than there are in the level's last block
+    std::fill(digests_.begin() + static_cast<ptrdiff_t>(count), digests_.begin() + static_cast<ptrdiff_t>(filled),
+              Digest{});
+    return write_exactly(places_.digests.fd, std::as_bytes(std::span(digests_).first(filled)),
                          places_.digests.offset + first / kDigestsPerBlock * kVerityBlock, "hash tree");
   }
 
@@ -142,7 +147,7 @@ class LevelWriter {
   Places places_;
   BlockHasher hasher_;
   Bytes piece_;
-  std::array<Digest, kDigestsPerBlock> digests_{};
+  std::array<Digest, kHashedWindow> digests_{};
 };
 
 Result<Digest> write_area(const CopySource* source, FilePlace data, FilePlace hash, const VeritySuperblock& superblock,
@@ -160,8 +165,8 @@ Result<Digest> write_area(const CopySource* source, FilePlace data, FilePlace ha
     } else {
       places.digests = {hash.fd, hash.offset + level_offset(levels[level - 1], 0)};
     }
-    TRY_VOID(
-        for_each_window(blocks, with_progress, [&] { return LevelWriter(places, superblock.salt, options.backend); }));
+    TRY_VOID(for_each_window(blocks, kHashedWindow, with_progress,
+                             [&] { return LevelWriter(places, superblock.salt, options.backend); }));
     if (level == 0) break;
     blocks = levels[level - 1].blocks;
     places.blocks = places.digests;
@@ -275,8 +280,9 @@ Result<void> check_depth(FilePlace blocks, size_t depth, uint64_t count, FilePla
                          const VeritySuperblock& superblock, const Digest& root_hash, const HashOptions& options) {
   ::posix_fadvise(blocks.fd, static_cast<off_t>(blocks.offset), static_cast<off_t>(count * kVerityBlock),
                   POSIX_FADV_SEQUENTIAL);
-  return as_untrusted(for_each_window(
-      count, options, [&] { return DepthChecker(blocks, depth, hash, superblock, root_hash, options.backend); }));
+  return as_untrusted(for_each_window(count, kCheckedWindow, options, [&] {
+    return DepthChecker(blocks, depth, hash, superblock, root_hash, options.backend);
+  }));
 }
 
 }  // namespace
