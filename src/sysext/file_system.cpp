@@ -10,9 +10,11 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <stop_token>
 #include <system_error>
 #include <thread>
@@ -57,7 +59,11 @@ class WriteBack {
       : thread_([fd, begun = offset](const std::stop_token& stop) mutable {
           const sched_param lowest{};
           (void)::sched_setscheduler(0, SCHED_IDLE, &lowest);
-          for (; !stop.stop_requested(); std::this_thread::sleep_for(kLook)) {
+          std::mutex mutex;
+          std::unique_lock lock(mutex);
+          std::condition_variable_any nothing;  // but the end of the packer
+          while (!stop.stop_requested()) {
+            nothing.wait_for(lock, stop, kLook, [] { return false; });
             struct stat info {};
             const uint64_t size = ::fstat(fd, &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
             if (size < begun + kWriteBackStep) continue;
