@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,13 +52,12 @@ ProgramRequest packer(std::vector<std::string> command, const PackOptions& optio
 }
 
 // Has what mksquashfs has written so far brought to the disk, so that little is left when it has ended. On a thread of
-// its own that takes only time that nobody else wants: the call takes as long as the disk's queue is full.
+// its own that leaves the processors to others: the call takes as long as the disk's queue is full.
 class WriteBack {
  public:
   WriteBack(int fd, uint64_t offset)
       : thread_([fd, begun = offset](const std::stop_token& stop) mutable {
-          const sched_param lowest{};
-          (void)::sched_setscheduler(0, SCHED_IDLE, &lowest);
+          (void)::setpriority(PRIO_PROCESS, 0, kLowestPriority);  // Linux: of this thread alone
           std::mutex mutex;
           std::unique_lock lock(mutex);
           std::condition_variable_any nothing;  // but the end of the packer
@@ -74,6 +73,7 @@ class WriteBack {
 
  private:
   static constexpr std::chrono::milliseconds kLook{20};
+  static constexpr int kLowestPriority = 19;
   std::jthread thread_;
 };
 
