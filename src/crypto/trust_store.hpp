@@ -49,8 +49,8 @@ class TrustStore {
 
   /// Adds every `*.crt` (PEM) and `*.crl` (PEM or DER) of the folders, in the order given; absent folders are empty.
   /// The policies are added in that order, the node's before the OS vendor's. Time is not before earliest_time() of
-  /// `root`. A file that cannot be used is an error (Reason::config_invalid): a trust anchor that is silently not loaded
-  /// would show as an untrusted image far from its cause, and a policy or a revocation would not show at all.
+  /// `root`. A file that cannot be used is an error (Reason::config_invalid): a trust anchor that is silently not
+  /// loaded would show as an untrusted image far from its cause, and a policy or a revocation would not show at all.
   static Result<TrustStore> load(const Dir& root, const std::vector<std::string>& folders);
   /// Adds the certificates of one PEM text.
   Result<void> add_pem(std::string_view pem, std::string_view origin);
