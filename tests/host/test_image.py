@@ -127,6 +127,28 @@ class ImageCommands(unittest.TestCase):
             env=epoch | {"TZ": "Asia/Tokyo", "LC_ALL": "C"}, cwd=elsewhere, umask=0o077)
         self.assertEqual((self.tmp / "one.raw").read_bytes(), (elsewhere / "two.raw").read_bytes())
 
+    def test_another_day_user_and_number_of_processors_make_the_same_bytes(self):
+        # Enough to keep several compressors busy, in blocks and fragments.
+        libraries = self.tmp / "tree" / "usr" / "lib" / "drivers"
+        libraries.mkdir(parents=True)
+        for library in sorted(Path("/usr/lib/x86_64-linux-gnu").glob("*.so.*")):
+            if library.is_file() and not library.is_symlink() and library.stat().st_size < 1_000_000:
+                shutil.copy2(library, libraries)
+        self.assertGreater(len(list(libraries.iterdir())), 20)
+        theirs = Path(tempfile.mkdtemp(prefix="driverext-host-"))
+        self.addCleanup(shutil.rmtree, theirs)
+        shutil.copy(DRIVEREXT, theirs / "driverext")
+        shutil.copytree(self.tmp / "tree", theirs / "tree")
+        nobody = 65534
+        for path in (theirs, *theirs.rglob("*")):
+            os.chown(path, nobody, nobody)
+        command = ["image", "build", "--kind=userland", "--driver=libraries", "--driver-version=1", "--license=GPL", "--level=3"]
+        run(DRIVEREXT, *command, "--tree", self.tmp / "tree", self.tmp / "one.raw")
+        run("faketime", "2031-05-05 03:00:00", "taskset", "--cpu-list", min(os.sched_getaffinity(0)), theirs / "driverext",
+            *command, "--tree", theirs / "tree", theirs / "two.raw", user=nobody, group=nobody, extra_groups=[], cwd=theirs)
+        self.assertEqual((theirs / "two.raw").stat().st_uid, nobody)
+        self.assertEqual((self.tmp / "one.raw").read_bytes(), (theirs / "two.raw").read_bytes())
+
     def test_a_failed_build_leaves_nothing_behind(self):
         bad = self.tmp / "bad.json"
         bad.write_text('{"driver": "../x", "version": "1", "os": {"id": "flatcar", "versionId": "1"}}')
