@@ -234,6 +234,11 @@ class Interrupted(Workplace):
                 self.assertIn(b"interrupted", said)
             return program.returncode
 
+    def all_or_nothing(self, status: int, number: int, there: list[str], everything: list[str]) -> None:
+        self.assertIn(status, (0, 75, -number))
+        # Before there is anything to undo, and once all is done, a signal ends it as it ends any program.
+        self.assertIn(there, {0: [everything], 75: [[]]}.get(status, [[], everything]))
+
     def test_signing_an_image_leaves_it_as_it_was(self):
         image, out = self.work / "big.raw", self.work / "out.raw"
         shutil.copy(self.kept / "big.raw", image)
@@ -268,7 +273,7 @@ class Interrupted(Workplace):
             status = self.signalled(signal.SIGINT, after, DRIVEREXT, "image", "sign", "--export", half,
                                     self.work / "big.raw")
             written = sorted(p.name for p in half.iterdir()) if half.exists() else []
-            self.assertEqual(written, ["README", "root-hash", "statement"] if status == 0 else [])
+            self.all_or_nothing(status, signal.SIGINT, written, ["README", "root-hash", "statement"])
 
     def test_signing_modules_leaves_each_signed_or_as_it_was(self):
         unsigned = self.modules[0].read_bytes()
@@ -295,9 +300,7 @@ class Interrupted(Workplace):
             status = self.signalled(signal.SIGTERM, number / 4000, DRIVEREXT, "image", "keygen",
                                     "--type", "p256", "--key", self.work / "k.key", "--certificate", self.work / "k.crt")
             seen.append(status)
-            self.assertIn(status, (0, 75, -signal.SIGTERM))
-            # Once both are there nothing is left to undo: a signal then ends it as it ends any program.
-            self.assertIn(self.left(), {0: [both], 75: [[]]}.get(status, [[], both]))
+            self.all_or_nothing(status, signal.SIGTERM, self.left(), both)
             for name in self.left():
                 (self.work / name).unlink()
         self.assertIn(75, seen)
