@@ -11,6 +11,7 @@
 #include "acquire/pack.hpp"
 #include "base/text.hpp"
 #include "channel/client.hpp"
+#include "host/firmware.hpp"
 #include "kbuild/builder.hpp"
 #include "kbuild/compile.hpp"
 #include "provisioner/steps/step.hpp"
@@ -30,7 +31,7 @@ constexpr size_t kMaxLog = size_t{16} << 20;
 class Acquirer {
  public:
   Acquirer(const Host& host, Fetcher& fetcher, const AcquireRequest& request)
-      : host_(host), fetcher_(fetcher), request_(request), state_(StateFile::read(host.root)) {}
+      : host_(host), fetcher_(fetcher), request_(request), state_(StateFile::read(host.root)), trust_(host.root) {}
 
   Result<AcquireResult> run() {
     TRY_VOID(look());
@@ -43,14 +44,14 @@ class Acquirer {
       // Somebody may be at work there: no reason to go on as if nothing had been said.
       if (failure->code == Errc::untrusted) return *std::move(failure);
     }
-    const auto input = find_build_input(facts_, config_, inventory_);
+    const auto input = find_build_input(selection());
     // Building what failed once more would only give it another root hash.
-    if (input && !has_failed_here(inventory_.images[input->source].image.manifest().version)) {
+    if (input && !has_failed_here(inventory_.images[input->source].identity().version)) {
       if (failure) request_.remark("the channel gave nothing: " + failure->message());
       return build(inventory_.images[input->source], inventory_.images[input->builder]);
     }
     if (failure) return *std::move(failure);
-    if (lacks_builder(facts_, config_, inventory_)) {
+    if (lacks_builder(selection())) {
       return make_error(Errc::not_found, Reason::builder_missing,
                         "the source of " + what() + " is here, but no builder image has headers of this kernel");
     }
@@ -62,38 +63,48 @@ class Acquirer {
   [[nodiscard]] std::string what() const { return config_.driver + " for " + facts_.kernel_release; }
 
   Result<void> look() {
-    TRY(facts_, read_facts(host_.root));
-    facts_.kernel_release = request_.kernel_release;
+    TRY(facts_, read_facts(host_.root, FactsRequest::everything(request_.kernel_release)));
     TRY(config_, read_config(host_.root));
     TRY(definition_, read_definition(host_.root, config_.driver));
-    TRY(trust_, load_trust(host_.root));
-    TRY(inventory_, take_inventory(host_.root, *trust_, host_.now));
+    TRY(trusted_, trust_.get());
+    TRY(inventory_, take_inventory(host_.root, trust_, host_.now));
+    has_firmware_ = [&root = host_.root, release = facts_.kernel_release](const std::string& name) {
+      return host_has_firmware(root, release, name);
+    };
     return {};
+  }
+
+  [[nodiscard]] SelectionInput selection() const {
+    return {facts_, config_, definition_, inventory_, state_.state(), nothing_tried_, has_firmware_, nothing_runs_};
   }
 
   // What a provision for that kernel would choose, but for what failed before: then it is worth looking further.
   const KnownImage* fitting() {
-    const std::set<std::string> none;
-    const std::optional<Acquisition> nothing;
-    const Plan plan = make_plan({facts_, config_, definition_, inventory_, state_.state(), none, nothing});
-    if (!plan.image) return nullptr;
-    const KnownImage& known = inventory_.images[*plan.image];
-    return state_.state().failed.contains(known.image.root_hash_hex()) ? nullptr : &known;
+    const Choice choice = choose_image(selection());
+    if (!choice.image) return nullptr;
+    const KnownImage& known = inventory_.images[*choice.image];
+    // What only will do for now is no reason to look no further.
+    const bool will_do = choice.rung != Rung::exact && !config_.channel_url.empty();
+    return will_do || has_failed(known.identity()) ? nullptr : &known;
+  }
+
+  [[nodiscard]] bool has_failed(const ImageIdentity& image) const {
+    return state_.state().of(facts_.kernel_release).failure_of(image.root_hash) != nullptr;
   }
 
   [[nodiscard]] bool has_failed_here(const std::string& version) const {
     return std::any_of(inventory_.images.begin(), inventory_.images.end(), [&](const KnownImage& known) {
-      const Manifest& manifest = known.image.manifest();
-      return manifest.is_loadable() && manifest.driver == config_.driver &&
-             manifest.kernel_release == facts_.kernel_release && manifest.version == version &&
-             state_.state().failed.contains(known.image.root_hash_hex());
+      const ImageIdentity& image = known.identity();
+      return image.is_loadable() && image.driver == config_.driver && is_exact(facts_, image) &&
+             image.version == version && has_failed(image);
     });
   }
 
   Result<AcquireResult> keep(const KnownImage& known) {
-    AcquireResult result{Acquired::present, known.image.manifest().version, known.image.root_hash_hex()};
+    AcquireResult result{Acquired::present, known.identity().version, known.identity().root_hash};
     if (known.place == Place::store) return result;
-    TRY_VOID(move_to_store(host_.root, known.name, known.image, Origin::local));
+    TRY(const VerifiedImage* image, known.open());
+    TRY_VOID(move_to_store(host_.root, known.name, *image, Origin::local));
     if (known.place == Place::quarantine) TRY_VOID(host_.root.remove_file(quarantine_note_name(known.name)));
     result.how = Acquired::imported;
     return result;
@@ -102,7 +113,7 @@ class Acquirer {
   Result<AcquireResult> fetch() {
     request_.progress(Reason::fetching, "asking " + config_.channel_url + " for " + what());
     if (const KnownImage* half = modules_without_userland()) {
-      Result<AcquireResult> userland = fetch_userland(half->image);
+      Result<AcquireResult> userland = fetch_userland(half->identity());
       if (userland || userland.error().code == Errc::untrusted) return userland;
       request_.remark("no userland for the modules that are here: " + userland.error().message());
     }
@@ -110,21 +121,22 @@ class Acquirer {
     TRY(wish.node, read_node_id(host_.root));
     TRY(const Offer offer, ask_channel(wish));
     const std::string version = offer.version;
-    const auto failed = state_.state().failed.find(offer.image.root_hash);
-    if (failed != state_.state().failed.end()) {
+    const FailedImage* failed = state_.state().of(facts_.kernel_release).failure_of(offer.image.root_hash);
+    if (failed != nullptr) {
       return make_error(Errc::incompatible, Reason::put_aside,
                         config_.driver + " " + version + " is what the channel has, and it has failed on this node (" +
-                            failed->second.message + ")");
+                            failed->message + ")");
     }
-    TRY(const VerifiedImage modules, fetch_offer(offer));
-    if (!modules.manifest().userland.empty() && !find_userland(facts_, inventory_, modules.manifest())) {
+    TRY(const VerifiedImage fetched, fetch_offer(offer));
+    const ImageIdentity modules = identity_of(fetched);
+    if (!modules.userland.empty() && !find_userland(facts_, inventory_, modules)) {
       TRY_VOID(fetch_userland(modules));
     }
-    return AcquireResult{Acquired::fetched, version, modules.root_hash_hex()};
+    return AcquireResult{Acquired::fetched, version, modules.root_hash};
   }
 
   [[nodiscard]] ChannelAccess access() const {
-    return {fetcher_, config_.channel_url, trust_->publishers, host_.now, config_.channel_name};
+    return {fetcher_, config_.channel_url, trusted_->publishers, host_.now, config_.channel_name};
   }
 
   [[nodiscard]] ChannelWish wish_of_this_host() const {
@@ -132,6 +144,7 @@ class Acquirer {
     wish.driver = config_.driver;
     wish.kernel_release = facts_.kernel_release;
     wish.architecture = facts_.architecture;
+    wish.allows = [wanted = config_.version](std::string_view version) { return wanted.allows(version); };
     return wish;
   }
 
@@ -157,27 +170,26 @@ class Acquirer {
 
   // A fitting image that could be used at once if its userland were here.
   const KnownImage* modules_without_userland() {
-    const auto found = std::find_if(inventory_.images.begin(), inventory_.images.end(), [&](const KnownImage& known) {
-      const Manifest& manifest = known.image.manifest();
-      return fits(facts_, config_, manifest) && !manifest.userland.empty() &&
-             !find_userland(facts_, inventory_, manifest) &&
-             !state_.state().failed.contains(known.image.root_hash_hex());
-    });
-    return found == inventory_.images.end() ? nullptr : &*found;
+    const Choice choice = choose_image(selection());
+    if (choice.image || !choice.nearest || choice.nearest->finding.reason != Reason::userland_missing) return nullptr;
+    const KnownImage& known = inventory_.images[choice.nearest->image];
+    return is_exact(facts_, known.identity()) && !has_failed(known.identity()) ? &known : nullptr;
   }
 
-  Result<AcquireResult> fetch_userland(const VerifiedImage& modules) {
+  Result<AcquireResult> fetch_userland(const ImageIdentity& modules) {
     ChannelWish wish = wish_of_this_host();
     wish.kinds = {Kind::userland};
-    wish.version = modules.manifest().userland;
+    wish.version = modules.userland;
+    wish.allows = nullptr;  // it goes with modules that are here already
     TRY(wish.node, read_node_id(host_.root));
     TRY(const Offer offer, ask_channel(wish));
     TRY(const VerifiedImage userland, fetch_offer(offer));
-    return AcquireResult{Acquired::fetched, userland.manifest().version, modules.root_hash_hex()};
+    return AcquireResult{Acquired::fetched, userland.manifest().version, modules.root_hash};
   }
 
   Result<AcquireResult> build(const KnownImage& source, const KnownImage& builder) {
-    const Manifest& manifest = source.image.manifest();
+    TRY(const Manifest* source_manifest, source.manifest());
+    const Manifest& manifest = *source_manifest;
     const std::string name = manifest.driver + " " + manifest.version;
     const auto told = [&](const std::string& how_far) {
       request_.progress(Reason::building, name + " for " + facts_.kernel_release + ": " + how_far);
@@ -192,18 +204,19 @@ class Acquirer {
       std::error_code ignored;
       fs::remove_all(work, ignored);
     });
-    Attached attached_source(*this, source.image);
-    Attached attached_builder(*this, builder.image);
+    Attached attached_source(*this, source);
+    Attached attached_builder(*this, builder);
     TRY_VOID(attached_source.attach().with_context("source"));
     TRY_VOID(attached_builder.attach().with_context("builder"));
-    const std::string builder_path = host_.root.path_of(mount_name(builder.image));
+    const std::string builder_path = host_.root.path_of(mount_name(builder.identity()));
 
     CompileRequest compile;
     compile.kernel_release = facts_.kernel_release;
     compile.builder = builder_path;
-    compile.source = host_.root.path_of(mount_name(source.image) + "/" + source_folder(manifest));
+    compile.source = host_.root.path_of(mount_name(source.identity()) + "/" + source_folder(manifest));
     compile.work = work;
     compile.cancel_fd = cancellation.fd();
+    compile.timeout_sec = config_.budget.build_sec;
     compile.progress = told;
     const Result<void> compiled = keep_log(compile_modules(host_.programs, compile));
     if (compiled) told("packing and signing");
@@ -220,7 +233,8 @@ class Acquirer {
 
   Result<AcquireResult> pack(const KnownImage& source_image, const KnownImage& builder,
                              const CompileRequest& compiled) {
-    const Manifest& source = source_image.image.manifest();
+    TRY(const Manifest* source_manifest, source_image.manifest());
+    const Manifest& source = *source_manifest;
     PackInput input;
     input.kind = Kind::modules;
     input.manifest.driver = source.driver;
@@ -228,7 +242,7 @@ class Acquirer {
     input.manifest.flavor = source.flavor;
     input.manifest.license = source.license;
     // If the driver's user part is here for this version, what was built belongs to it.
-    Manifest built;
+    ImageIdentity built;
     built.driver = source.driver;
     built.userland = source.version;
     built.architecture = facts_.architecture;
@@ -238,7 +252,7 @@ class Acquirer {
     input.modules = compiled.work + kCompiledModules;
     input.source_digest = source.source_sha256;
     // Whoever takes back the source or the builder takes back what was made of it.
-    input.built_from = {source_image.image.root_hash_hex(), builder.image.root_hash_hex()};
+    input.built_from = {source_image.identity().root_hash, builder.identity().root_hash};
     // A folder of its own: the container sees nothing else of the host.
     const std::string folder = std::string(kBuildFolder) + "/pack";
     TRY_VOID(host_.root.make_dirs(folder, 0700));
@@ -285,7 +299,7 @@ class Acquirer {
   // An image that is attached while something is built, by the same steps as a driver's.
   class Attached {
    public:
-    Attached(Acquirer& owner, const VerifiedImage& image)
+    Attached(Acquirer& owner, const KnownImage& image)
         : context_{owner.host_.root, owner.host_.kernel, owner.host_.host_modules, owner.host_.programs, owner.facts_,
                    owner.config_,    owner.definition_,  owner.inventory_,         owner.state_,         &image},
           verify_(make_verify_step(context_)),
@@ -305,11 +319,11 @@ class Acquirer {
     Result<void> detach() {
       if (!std::exchange(attached_, false)) return {};
       TRY_VOID(attach_->undo());
-      const std::string mount = mount_name(*context_.image);
+      const std::string mount = mount_name(context_.image->identity());
       TRY(const auto mounted, context_.kernel.find_mount(context_.root.path_of(mount)));
       if (mounted) TRY_VOID(context_.kernel.unmount(context_.root.path_of(mount)));
-      TRY(const auto device, context_.kernel.find_verity(verity_name(*context_.image)));
-      if (device) TRY_VOID(context_.kernel.close_verity(verity_name(*context_.image)));
+      TRY(const auto device, context_.kernel.find_verity(verity_name(context_.image->identity())));
+      if (device) TRY_VOID(context_.kernel.close_verity(verity_name(context_.image->identity())));
       return context_.root.remove_dir(mount);
     }
 
@@ -327,8 +341,12 @@ class Acquirer {
   Facts facts_;
   Config config_;
   Definition definition_;
-  std::optional<Trust> trust_;
+  LazyTrust trust_;
+  const Trust* trusted_ = nullptr;
   Inventory inventory_;
+  FirmwareLookup has_firmware_;
+  const std::set<std::string> nothing_tried_;
+  const std::string nothing_runs_;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "log/journal.hpp"
 #include "log/notify.hpp"
 #include "provisioner/acquisition.hpp"
+#include "provisioner/config.hpp"
 
 namespace driverext {
 namespace {
@@ -87,7 +88,11 @@ void run_pipeline_again(Programs& programs) {
 int acquire(const Host& host, const std::string& kernel_release) {
   const std::optional<Acquisition> before = read_acquisition(host.root);
   Teller teller(host.root, kernel_release);
-  HttpFetcher fetcher;
+  // What is wrong with the configuration is told when it is used.
+  const Result<Config> config = read_config(host.root);
+  HttpLimits limits;
+  if (config) limits.total_seconds = config->budget.fetch_sec;
+  HttpFetcher fetcher(limits);
   AcquireRequest request;
   request.kernel_release = kernel_release;
   request.progress = [&](Reason reason, const std::string& message) { teller.progress(reason, message); };

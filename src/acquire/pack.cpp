@@ -95,18 +95,19 @@ Result<std::vector<std::string>> firmware_of(const std::string& tree) {
   const fs::path folder = fs::path(tree) / kFirmwareFolder;
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!fs::is_directory(it->symlink_status(error))) names.push_back(it->path().lexically_relative(folder).string());
+    if (!fs::is_directory(it->symlink_status(error))) names.push_back(manifest_text(it->path().lexically_relative(folder).string()));
   }
   if (error && error != std::errc::no_such_file_or_directory) {
     return os_failure(error.value(), "cannot list " + folder.string());
   }
+  std::sort(names.begin(), names.end());
   return names;
 }
 
 // The kernel takes firmware from the tree or from the host, also compressed; which of them is a matter of the driver.
 // So what is missing is worth a word, and no error.
 Result<void> note_missing_firmware(const PackInput& input, PackResult& result) {
-  TRY(const std::vector<std::string> there, firmware_of(input.tree));
+  const std::vector<std::string>& there = result.request.manifest.firmware;
   const auto is_there = [&](const std::string& wanted) {
     return std::any_of(there.begin(), there.end(), [&](const std::string& name) {
       return std::any_of(kFirmwareEndings.begin(), kFirmwareEndings.end(), [&](const char* ending) {
@@ -185,6 +186,9 @@ Result<PackResult> collect_image(const PackInput& input) {
     TRY_VOID(add_modules(input, result));
   } else {
     TRY_VOID(take_architecture(input, manifest));
+  }
+  if (manifest.has_userland()) {
+    TRY(manifest.firmware, firmware_of(input.tree));
   }
   switch (input.kind) {
     case Kind::modules:

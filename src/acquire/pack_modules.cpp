@@ -121,6 +121,7 @@ Result<PackedModule> pack_module(const std::string& file, const std::string& scr
   packed.record.size = bytes.size();
   packed.record.sha256 = to_hex(sha256(bytes));
   TRY(packed.record.imports, read_imports(elf).with_context(file));
+  TRY(packed.record.exports, read_exports(elf).with_context(file));
   TRY(const auto signature, read_module_signature(bytes).with_context(file));
   if (signature) packed.record.signature_key_id = manifest_text(signature->key_id, kMaxText);
   packed.kernel_release = info.kernel_release();

@@ -33,6 +33,35 @@ int compare_numbers(std::string_view a, std::string_view b) {
   return a.compare(b);
 }
 
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+constexpr std::string_view kSeparators = "~-^.";
+
+bool means_something(char c) { return is_digit(c) || is_letter(c) || kSeparators.find(c) != std::string_view::npos; }
+
+void drop_meaningless(std::string_view& text) {
+  while (!text.empty() && !means_something(text.front())) text.remove_prefix(1);
+}
+
+std::string_view take_letters(std::string_view& text) {
+  const auto end = std::find_if_not(text.begin(), text.end(), is_letter);
+  const std::string_view letters = text.substr(0, static_cast<size_t>(end - text.begin()));
+  text.remove_prefix(letters.size());
+  return letters;
+}
+
+// Who begins with the separator is the older one; if both do, they go on behind it.
+int take_separator(std::string_view& a, std::string_view& b, char separator) {
+  const bool in_a = a.starts_with(separator);
+  const bool in_b = b.starts_with(separator);
+  if (in_a != in_b) return in_a ? -1 : 1;
+  if (in_a) {
+    a.remove_prefix(1);
+    b.remove_prefix(1);
+  }
+  return 0;
+}
+
 }  // namespace
 
 bool is_dotted_number(std::string_view text) {
@@ -50,6 +79,33 @@ std::optional<int> compare_versions(std::string_view version, std::string_view o
     order = compare_numbers(part, take_part(other));
   }
   return order;
+}
+
+int order_of_versions(std::string_view version, std::string_view other) {
+  std::string_view a = version;
+  std::string_view b = other;
+  while (true) {
+    drop_meaningless(a);
+    drop_meaningless(b);
+    // A pre-release: before even the end of the other one.
+    if (const int order = take_separator(a, b, '~'); order != 0) return order;
+    if (a.empty() || b.empty()) return static_cast<int>(!a.empty()) - static_cast<int>(!b.empty());
+    for (const char separator : {'-', '^', '.'}) {
+      if (const int order = take_separator(a, b, separator); order != 0) return order;
+    }
+    const bool a_has_number = begins_with_digit(a);
+    const bool b_has_number = begins_with_digit(b);
+    if (a_has_number != b_has_number) return a_has_number ? 1 : -1;
+    int order = 0;
+    if (a_has_number) {
+      const std::string_view number = take_number(a);
+      order = compare_numbers(number, take_number(b));
+    } else {
+      const std::string_view letters = take_letters(a);
+      order = letters.compare(take_letters(b));
+    }
+    if (order != 0) return order;
+  }
 }
 
 }  // namespace driverext

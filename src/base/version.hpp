@@ -15,4 +15,9 @@ bool is_dotted_number(std::string_view text);
 /// number.
 std::optional<int> compare_versions(std::string_view version, std::string_view other);
 
+/// Below, at or above zero, by the rules of the UAPI.10 version format specification, which systemd and its update
+/// tools follow: "~" before everything, then the end, then "-", "^" and ".", then letters, then numbers. Any two texts
+/// compare.
+int order_of_versions(std::string_view version, std::string_view other);
+
 }  // namespace driverext

@@ -130,6 +130,7 @@ Result<void> HttpFetcher::fetch(const std::string& url, uint64_t from, Sink& sin
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_FAILONERROR, 1L);
   set(CURLOPT_CONNECTTIMEOUT, limits_.connect_seconds);
+  set(CURLOPT_TIMEOUT, limits_.total_seconds);
   set(CURLOPT_LOW_SPEED_LIMIT, limits_.slow_bytes_per_second);
   set(CURLOPT_LOW_SPEED_TIME, limits_.slow_seconds);
   set(CURLOPT_WRITEFUNCTION, &on_bytes);

@@ -14,6 +14,7 @@ struct HttpLimits {
   long connect_seconds = 10;
   long slow_bytes_per_second = 1024;  ///< slower than this ...
   long slow_seconds = 30;             ///< ... for so long: the transfer is given up
+  long total_seconds = 0;             ///< the same, however fast it is; 0: as long as it takes. What came is kept
 };
 
 /// http and https only, also after redirects, and never from an https address to http. Standard proxy variables count,

@@ -61,6 +61,7 @@ std::string WaitingRelease::text() const {
 
 const ChannelImage* fitting_image(const ChannelRelease& release, const ChannelWish& wish) {
   if (release.driver != wish.driver || (!wish.version.empty() && release.version != wish.version)) return nullptr;
+  if (wish.allows && !wish.allows(release.version)) return nullptr;
   for (const Kind kind : wish.kinds) {
     const auto it = std::find_if(release.images.begin(), release.images.end(),
                                  [&](const ChannelImage& image) { return fits(image, kind, wish); });

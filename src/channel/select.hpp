@@ -1,6 +1,7 @@
 // Selection: which image of a channel this node takes. Pure.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct ChannelWish {
   std::string architecture;                                   ///< as systemd spells it
   std::string os_id;                                          ///< empty: any
   std::string version;                                        ///< of the driver; empty: any
+  std::function<bool(std::string_view version)> allows = {};  ///< versions that are asked for; none: all
   std::vector<Kind> kinds = {Kind::complete, Kind::modules};  ///< the first one that a release has is taken
   std::optional<NodeId> node;
 };

@@ -11,8 +11,8 @@
 #include "channel/http.hpp"
 #include "cli/key_options.hpp"
 #include "cli/verb.hpp"
+#include "host/facts.hpp"
 #include "provisioner/config.hpp"
-#include "provisioner/facts.hpp"
 
 namespace driverext::cli {
 namespace {

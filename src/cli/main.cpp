@@ -23,6 +23,8 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"", "status", cli::status, "show how the driver of this node is doing"},
     {"", "provision", driverext::provision_main, "provision the configured driver now"},
+    {"", "explain", cli::explain, "show which image is used, and why the others are not"},
+    {"", "doctor", cli::doctor, "look for what is known to go wrong on this host"},
     {"", "stage", cli::stage, "make everything ready for a kernel that is not running yet"},
     {"image", "build", cli::image_build, "make an extension image from kernel modules"},
     {"image", "keygen", cli::image_keygen, "make a key to sign with, and its certificate"},

@@ -62,6 +62,13 @@ std::string origin_text(const std::string& origin) {
   return origin.empty() ? "" : "placed on this node";
 }
 
+// What is worth a word: that it is the image for exactly this kernel goes without saying.
+std::string rung_text(const std::string& rung) {
+  if (rung == "kabi") return "built for another kernel whose modules this one takes";
+  if (rung == "previous") return "the last good one; what is newer or asked for is not usable (driverext explain)";
+  return {};
+}
+
 void print_rejected(const OrderedJson& rejected) {
   const bool quarantined = rejected.is_object() && rejected.contains("quarantined") && rejected["quarantined"] == true;
   line("Refused", text(rejected, "path") + " (" + text(rejected, "reason") + ")" +
@@ -105,6 +112,7 @@ void print_table(const OrderedJson& status, const std::optional<Acquisition>& ac
   line("Signer", text(status, "signer"));
   line("Image", text(status, "image"));
   line("Origin", origin_text(text(status, "origin")));
+  line("Rung", rung_text(text(status, "rung")));
   if (status.contains("userland")) {
     const OrderedJson& userland = status["userland"];
     line("Userland", text(userland, "image") + ", " + origin_text(text(userland, "origin")));

@@ -21,6 +21,8 @@ int channel_publish(int argc, char** argv);
 int channel_rollout(int argc, char** argv);
 int channel_check(int argc, char** argv);
 int stage(int argc, char** argv);
+int explain(int argc, char** argv);
+int doctor(int argc, char** argv);
 int status(int argc, char** argv);
 
 /// --json=pretty|short|off

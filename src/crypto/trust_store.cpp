@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/text.hpp"
@@ -128,9 +129,12 @@ struct TrustStore::Anchors {
     STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
     TRY_VOID(check_rules(chain, signer));
     TRY_VOID(check_revocation(chain, signer, time));
+    signer.valid_until = std::numeric_limits<int64_t>::max();
     for (int i = 0; i < sk_X509_num(chain); ++i) {
       const int64_t valid_from = openssl::seconds_of(X509_get0_notBefore(sk_X509_value(chain, i)));
+      const int64_t valid_until = openssl::seconds_of(X509_get0_notAfter(sk_X509_value(chain, i)));
       signer.valid_from = std::max(signer.valid_from, valid_from);
+      signer.valid_until = std::min(signer.valid_until, valid_until);
     }
     return signer;
   }

@@ -30,6 +30,8 @@ struct Signer {
   std::vector<SignerAnchor> anchors = {};
   /// When the chain's newest certificate became valid: seconds since 1970.
   int64_t valid_from = 0;
+  /// When the first of the chain's certificates stops being valid.
+  int64_t valid_until = 0;
 };
 
 /// When a signature's certificates must have been valid: seconds since 1970. Called with the

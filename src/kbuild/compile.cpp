@@ -61,6 +61,7 @@ Result<void> compile_modules(Programs& programs, const CompileRequest& request) 
   run.shared = request.work + kSource;
   run.log = request.work + kCompileLog;
   run.cancel_fd = request.cancel_fd;
+  run.timeout_sec = request.timeout_sec;
   run.progress = request.progress;
   TRY(const Dir tree, Dir::open_root(run.shared));
   TRY_VOID(builder.run(programs, run));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "kbuild/builder.hpp"
 #include "sys/programs.hpp"
 
 namespace driverext {
@@ -15,6 +16,7 @@ struct CompileRequest {
   std::string source;   ///< absolute path of the Kbuild tree
   std::string work;     ///< absolute path of an empty directory that is the caller's to remove
   int cancel_fd = -1;   ///< readable: give up
+  unsigned timeout_sec = kBuildTimeoutSec;
   /// Told how far it is, now and then.
   std::function<void(const std::string& what)> progress = [](const std::string&) {};
 };

@@ -1,11 +1,13 @@
 #include "kernel/device_node.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "sys/fd.hpp"
 #include "sys/undo.hpp"
 
 namespace driverext {
@@ -35,6 +37,13 @@ Result<std::optional<DeviceNode>> find_device_node(const std::string& path) {
   if (!S_ISCHR(found.st_mode)) return std::optional<DeviceNode>();
   return std::optional(DeviceNode{gnu_dev_major(found.st_rdev), gnu_dev_minor(found.st_rdev), found.st_mode & 07777U,
                                   found.st_uid, found.st_gid});
+}
+
+Result<void> try_device_node(const std::string& path) {
+  // Not controlling, not waiting: only whether a driver answers.
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (fd || errno == EBUSY || errno == EACCES || errno == EPERM) return {};
+  return os_failure(errno, "device node " + path + " cannot be opened");
 }
 
 Result<void> remove_device_node(const std::string& path) {

@@ -9,4 +9,7 @@ Result<void> make_device_node(const std::string& path, const DeviceNode& node);
 Result<std::optional<DeviceNode>> find_device_node(const std::string& path);
 Result<void> remove_device_node(const std::string& path);
 
+/// Opens and closes it. EBUSY and EACCES are fine: somebody is there to answer.
+Result<void> try_device_node(const std::string& path);
+
 }  // namespace driverext

@@ -68,6 +68,8 @@ struct DeviceNode {
 struct LoadedModule {
   std::string name;
   std::string build_id;  ///< hex; empty if the kernel does not show one
+  std::string state;     ///< "live", "coming" while its init runs, "going"
+  std::string version;   ///< as the module says; empty if it says none
 };
 
 class Kernel {
@@ -106,7 +108,13 @@ class Kernel {
   virtual Result<std::optional<DeviceNode>> find_node(const std::string& path) = 0;
   virtual Result<void> remove_node(const std::string& path) = 0;
 
-  /// Loads a module file. Errors carry the errno that the kernel gave.
+  /// Opens it and closes it again: a driver is behind it. One that is in use, or for others, is fine.
+  virtual Result<void> open_node(const std::string& path) = 0;
+
+  /// From now on a module that is not loaded by then is given up: CLOCK_MONOTONIC, microseconds; 0: never.
+  virtual void limit_loading(uint64_t deadline_usec) = 0;
+  /// Loads a module file. Errors carry the errno that the kernel gave. Reason::load_timeout, if its time was over:
+  /// Errc::transient if the module is gone with it, Errc::conflict if its init cannot be ended.
   virtual Result<void> load_module(const std::string& path, const std::string& parameters) = 0;
   virtual Result<std::optional<LoadedModule>> find_module(const std::string& name) = 0;
   virtual Result<void> unload_module(const std::string& name) = 0;

@@ -13,6 +13,7 @@
 #include "kernel/file_system_probe.hpp"
 #include "kernel/loop.hpp"
 #include "kernel/module_insertion.hpp"
+#include "kernel/module_loader.hpp"
 #include "kernel/mount.hpp"
 #include "sys/undo.hpp"
 
@@ -143,8 +144,12 @@ class LinuxKernel final : public Kernel {
   Result<std::optional<DeviceNode>> find_node(const std::string& path) override { return find_device_node(path); }
   Result<void> remove_node(const std::string& path) override { return remove_device_node(path); }
 
+  Result<void> open_node(const std::string& path) override { return try_device_node(path); }
+
+  void limit_loading(uint64_t deadline_usec) override { load_deadline_usec_ = deadline_usec; }
   Result<void> load_module(const std::string& path, const std::string& parameters) override {
-    return insert_module_file(path, parameters);
+    if (load_deadline_usec_ == 0) return insert_module_file(path, parameters);
+    return loader_.insert(path, parameters, load_deadline_usec_);
   }
 
   Result<std::optional<LoadedModule>> find_module(const std::string& name) override {
@@ -154,6 +159,9 @@ class LinuxKernel final : public Kernel {
     if (!state) return std::optional<LoadedModule>();
     LoadedModule module;
     module.name = module_name_form(name);
+    module.state = trim(*state);
+    TRY(const std::optional<std::string> version, root_.read_if_there(folder + "/version", 256));
+    module.version = trim(version.value_or(""));
     TRY(const std::optional<std::string> note, root_.read_if_there(folder + "/notes/.note.gnu.build-id", 4096));
     // ELF note: 4-byte name size, descriptor size, type; "GNU\0"; then the id itself.
     constexpr size_t kNoteHead = 16;
@@ -165,6 +173,8 @@ class LinuxKernel final : public Kernel {
 
  private:
   const Dir& root_;
+  uint64_t load_deadline_usec_ = 0;
+  ModuleLoader loader_;
 };
 
 }  // namespace

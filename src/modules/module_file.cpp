@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMaxInfo = size_t{4} << 20;
 constexpr size_t kMaxVersions = size_t{16} << 20;
+constexpr size_t kMaxSymbolNames = size_t{64} << 20;
 constexpr size_t kMaxComment = size_t{1} << 20;
 
 // struct modversion_info: unsigned long crc; char name[64 - sizeof(unsigned long)].
@@ -216,6 +217,24 @@ Result<Imports> read_imports(const ElfFile& elf) {
   TRY_VOID(add_basic_versions(elf, imports));
   TRY_VOID(add_extended_versions(elf, imports));
   return imports;
+}
+
+// include/linux/export.h: each has an entry of this name in the kernel's table of symbols.
+Result<std::vector<std::string>> read_exports(const ElfFile& elf) {
+  constexpr std::string_view kEntry = "__ksymtab_";
+  std::set<std::string> names;
+  TRY(const auto symbols, elf.section(".strtab", kMaxSymbolNames));
+  const std::string text = symbols.value_or("");
+  for (const std::string_view name : strings_of(text)) {
+    if (name.starts_with(kEntry) && name.size() > kEntry.size()) names.emplace(name.substr(kEntry.size()));
+  }
+  // One that was stripped of its symbols: here namespaces stand among the names, and do no harm.
+  if (names.empty()) {
+    TRY(const auto strings, elf.section("__ksymtab_strings", kMaxVersions));
+    const std::string list = strings.value_or("");
+    for (const std::string_view name : strings_of(list)) names.emplace(name);
+  }
+  return std::vector<std::string>(names.begin(), names.end());
 }
 
 Result<ModuleInfo> read_module_file(const std::string& path) {

@@ -59,6 +59,9 @@ Result<ModuleInfo> read_module_info(const ElfFile& elf);
 /// built without CONFIG_MODVERSIONS.
 Result<std::map<std::string, uint32_t>> read_imports(const ElfFile& elf);
 
+/// Symbols that the module exports to other modules, sorted.
+Result<std::vector<std::string>> read_exports(const ElfFile& elf);
+
 /// Of a plain file only what is needed is read; a compressed one is decompressed whole, since its section table stands
 /// at its end. Errors: as read_module_info and decompress.
 Result<ModuleInfo> read_module_file(const std::string& path);

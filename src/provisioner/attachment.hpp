@@ -6,7 +6,7 @@
 #include "base/result.hpp"
 #include "kernel/kernel.hpp"
 #include "sys/dir.hpp"
-#include "sysext/verified_image.hpp"
+#include "sysext/image_identity.hpp"
 
 namespace driverext {
 
@@ -18,7 +18,7 @@ VerityRequest verity_request(const VerifiedImage& image, std::string name);
 
 /// The image's dm-verity device of that name, if it is there. Errors: Errc::conflict if it runs over another root hash,
 /// salt or size, Reason::data_corrupt if the kernel has met a wrong block in it.
-Result<std::optional<VerityDevice>> find_device(Kernel& kernel, const VerifiedImage& image, const std::string& name);
+Result<std::optional<VerityDevice>> find_device(Kernel& kernel, const ImageIdentity& image, const std::string& name);
 
 /// Activates it, reads table, status and first block back, and compares them with what was asked for. Undone inside if
 /// that fails. Errors: Reason::kernel_feature_missing if the kernel has no dm-verity; else as find_device.
@@ -26,6 +26,6 @@ Result<VerityDevice> open_device(Kernel& kernel, const VerifiedImage& image, con
 
 /// The manifest that was signed must be the one that is mounted, byte for byte. Errors: Reason::manifest_mismatch,
 /// Reason::data_corrupt.
-Result<void> compare_manifest(const Dir& inside, const VerifiedImage& image);
+Result<void> compare_manifest(const Dir& inside, const std::string& signed_text);
 
 }  // namespace driverext

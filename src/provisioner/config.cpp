@@ -26,6 +26,51 @@ Result<void> read_toolkit(const toml::table& table, const std::string& file, Con
   return {};
 }
 
+Result<void> read_driver(const toml::table& table, const std::string& file, Config& config) {
+  TRY_VOID(only_keys(table, {"name", "version", "flavor", "hardware"}, file));
+  TRY(config.driver, toml_string(table, "name", file));
+  if (const Result<void> fine = check_name("driver name", config.driver); !fine) {
+    return config_error(file, table.source(), fine.error().what);
+  }
+  TRY(const std::string version, toml_optional_string(table, "version", file));
+  if (!version.empty()) {
+    Result<VersionWish> wish = parse_version_wish(version);
+    if (!wish) return config_error(file, table["version"].node()->source(), wish.error().what);
+    config.version = *std::move(wish);
+  }
+  TRY(const std::string flavor, toml_optional_string(table, "flavor", file));
+  if (!flavor.empty() && flavor != kAnyFlavor) {
+    if (const Result<void> fine = check_name("flavor", flavor); !fine) {
+      return config_error(file, table["flavor"].node()->source(), fine.error().what);
+    }
+    config.flavor = flavor;
+  }
+  TRY(const std::string hardware, toml_optional_string(table, "hardware", file));
+  if (hardware == "optional") config.hardware = HardwareNeed::optional;
+  if (hardware.empty() || hardware == "optional" || hardware == "required") return {};
+  return config_error(file, table["hardware"].node()->source(), "\"hardware\" takes required and optional");
+}
+
+Result<void> read_seconds(const toml::table& table, std::string_view key, const std::string& file, unsigned& seconds) {
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return {};
+  const auto value = node->value<int64_t>();
+  if (!node->is_integer() || !value || *value < 1 || *value > kMaxBudgetSec) {
+    return config_error(
+        file, node->source(),
+        "\"" + std::string(key) + "\" is not a number of seconds from 1 to " + std::to_string(kMaxBudgetSec));
+  }
+  seconds = static_cast<unsigned>(*value);
+  return {};
+}
+
+Result<void> read_budget(const toml::table& table, const std::string& file, Budget& budget) {
+  TRY_VOID(only_keys(table, {"boot", "fetch", "build"}, file));
+  TRY_VOID(read_seconds(table, "boot", file, budget.boot_sec));
+  TRY_VOID(read_seconds(table, "fetch", file, budget.fetch_sec));
+  return read_seconds(table, "build", file, budget.build_sec);
+}
+
 }  // namespace
 
 Result<Config> read_config(const Dir& root) {
@@ -36,15 +81,13 @@ Result<Config> read_config(const Dir& root) {
                       "there is no " + file + "; it needs at least: [driver] and name = \"...\"");
   }
   if (!table) return std::move(table).error();
-  TRY_VOID(only_keys(*table, {"driver", "channel", "build", "host", "toolkit"}, file));
+  TRY_VOID(only_keys(*table, {"driver", "budget", "channel", "build", "host", "toolkit"}, file));
   const toml::table* driver = table->get_as<toml::table>("driver");
   if (driver == nullptr) return config_error(file, table->source(), "the table [driver] is missing");
-  TRY_VOID(only_keys(*driver, {"name"}, file));
   Config config;
-  TRY(config.driver, toml_string(*driver, "name", file));
-  if (const Result<void> fine = check_name("driver name", config.driver); !fine) {
-    return config_error(file, driver->source(), fine.error().what);
-  }
+  TRY_VOID(read_driver(*driver, file, config));
+  TRY(const toml::table* budget, toml_table(*table, "budget", file));
+  if (budget != nullptr) TRY_VOID(read_budget(*budget, file, config.budget));
   TRY(const toml::table* channel, toml_table(*table, "channel", file));
   if (channel != nullptr) TRY_VOID(read_channel(*channel, file, config));
   TRY(const toml::table* build, toml_table(*table, "build", file));

@@ -7,18 +7,34 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "provisioner/selection/wish.hpp"
 #include "sys/dir.hpp"
 
 namespace driverext {
 
 constexpr std::string_view kConfigFile = "etc/driverext/driverext.toml";
 
+/// Whether a node without a device that the driver could drive is to have the driver all the same.
+enum class HardwareNeed { required, optional };
+
+/// How long each rung of the ladder may take. Seconds of wall clock.
+struct Budget {
+  unsigned boot_sec = 60;     ///< whatever is done before the boot goes on: images that are here
+  unsigned fetch_sec = 3600;  ///< off the boot's critical path: one file
+  unsigned build_sec = 3 * 3600;  ///< the same
+};
+constexpr unsigned kMaxBudgetSec = 24 * 3600;
+
 struct Config {
-  std::string driver;        ///< [driver] name
-  std::string channel_url;   ///< [channel] url; empty: there is none
-  std::string channel_name;  ///< [channel] name: what its index must call itself; empty: anything
-  bool build = true;         ///< [build] enabled: build if source and builder are in the store
-  bool merge = false;        ///< [host] merge: the extension's programs on the host's PATH
+  std::string driver;                              ///< [driver] name
+  VersionWish version = {};                        ///< [driver] version
+  std::string flavor;                              ///< [driver] flavor; empty: whichever the hardware takes ("auto")
+  HardwareNeed hardware = HardwareNeed::required;  ///< [driver] hardware
+  Budget budget = {};                              ///< [budget] boot, fetch, build
+  std::string channel_url;                         ///< [channel] url; empty: there is none
+  std::string channel_name;                        ///< [channel] name: what its index must call itself; empty: anything
+  bool build = true;                               ///< [build] enabled: build if source and builder are in the store
+  bool merge = false;                              ///< [host] merge: the extension's programs on the host's PATH
   std::optional<std::vector<std::string>> toolkit;  ///< [toolkit] configure; absent: whatever is installed
 };
 

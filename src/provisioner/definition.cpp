@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::string_view kEach = "/*/";
 constexpr unsigned kMaxMinor = (1U << 20) - 1;
+constexpr int64_t kMaxCheckSec = 600;
 
 Result<std::vector<const toml::table*>> tables(const toml::table& table, std::string_view key,
                                                const std::string& file) {
@@ -117,10 +118,9 @@ Result<DefinedToolkit> parse_toolkit(const toml::table& table, const std::string
 Result<void> parse_user_part(const toml::table& table, const std::string& file, Definition& definition) {
   TRY(const toml::table* root, toml_table(table, "root", file));
   if (root != nullptr) {
-    TRY_VOID(only_keys(*root, {"path", "check"}, file));
+    TRY_VOID(only_keys(*root, {"path"}, file));
     definition.root.emplace();
     TRY(definition.root->path, path_below(*root, "path", "/run/", file));
-    TRY(definition.check, toml_strings(*root, "check", file));
   }
   TRY(const toml::table* toolkit, toml_table(table, "toolkit", file));
   if (toolkit != nullptr) {
@@ -130,11 +130,66 @@ Result<void> parse_user_part(const toml::table& table, const std::string& file, 
   return {};
 }
 
+Result<DefinedHardware> parse_hardware(const toml::table& entry, const std::string& file) {
+  TRY_VOID(only_keys(entry, {"name", "modaliases", "flavors", "oldest", "newest"}, file));
+  DefinedHardware hardware;
+  TRY(hardware.name, toml_string(entry, "name", file));
+  TRY(hardware.modaliases, toml_strings(entry, "modaliases", file));
+  if (hardware.modaliases.empty()) return config_error(file, entry.source(), "\"modaliases\" names no device");
+  TRY(hardware.flavors, toml_strings(entry, "flavors", file));
+  TRY(hardware.oldest, toml_optional_string(entry, "oldest", file));
+  TRY(hardware.newest, toml_optional_string(entry, "newest", file));
+  return hardware;
+}
+
+Result<BuiltinCheck> parse_builtin_check(const toml::table& table, const std::string& name, const std::string& file) {
+  if (name == "modules") return BuiltinCheck::modules;
+  if (name == "nodes") return BuiltinCheck::nodes;
+  if (name == "versions") return BuiltinCheck::versions;
+  return config_error(file, table.source(), "\"builtin\" takes modules, nodes and versions, not \"" + name + "\"");
+}
+
+Result<DefinedCheck> parse_check(const toml::table& table, const std::string& file) {
+  TRY_VOID(only_keys(table, {"builtin", "command", "timeout"}, file));
+  DefinedCheck check;
+  if (table.contains("builtin")) {
+    TRY(const std::vector<std::string> names, toml_strings(table, "builtin", file));
+    check.builtin.clear();
+    for (const std::string& name : names) {
+      TRY(const BuiltinCheck builtin, parse_builtin_check(table, name, file));
+      check.builtin.push_back(builtin);
+    }
+  }
+  TRY(check.command, toml_strings(table, "command", file));
+  if (const toml::node* timeout = table.get("timeout")) {
+    const auto seconds = timeout->value<int64_t>();
+    if (!timeout->is_integer() || !seconds || *seconds < 1 || *seconds > kMaxCheckSec) {
+      return config_error(file, timeout->source(),
+                          "\"timeout\" is not a number of seconds from 1 to " + std::to_string(kMaxCheckSec));
+    }
+    check.timeout_sec = static_cast<unsigned>(*seconds);
+  }
+  return check;
+}
+
+Result<void> parse_fit(const toml::table& table, const std::string& file, Definition& definition) {
+  TRY(const std::vector<std::string> conflicts, toml_strings(table, "conflicts", file));
+  for (const std::string& name : conflicts) definition.conflicts.push_back(module_name_form(name));
+  TRY(const auto hardware, tables(table, "hardware", file));
+  for (const toml::table* entry : hardware) {
+    TRY(DefinedHardware parsed, parse_hardware(*entry, file));
+    definition.hardware.push_back(std::move(parsed));
+  }
+  return {};
+}
+
 Result<Definition> parse(const toml::table& table, const std::string& file) {
-  TRY_VOID(only_keys(table, {"name", "description", "module", "device", "root", "toolkit"}, file));
+  TRY_VOID(only_keys(
+      table, {"name", "description", "conflicts", "hardware", "module", "device", "root", "check", "toolkit"}, file));
   Definition definition;
   TRY(definition.name, toml_string(table, "name", file));
   TRY(definition.description, toml_optional_string(table, "description", file));
+  TRY_VOID(parse_fit(table, file, definition));
   TRY(const auto modules, tables(table, "module", file));
   for (const toml::table* entry : modules) {
     TRY_VOID(only_keys(*entry, {"name", "parameters"}, file));
@@ -155,6 +210,13 @@ Result<Definition> parse(const toml::table& table, const std::string& file) {
     }
   }
   TRY_VOID(parse_user_part(table, file, definition));
+  TRY(const toml::table* check, toml_table(table, "check", file));
+  if (check != nullptr) {
+    TRY(definition.check, parse_check(*check, file));
+  }
+  if (!definition.check.command.empty() && !definition.root) {
+    return config_error(file, check->source(), "\"command\" is run in the driver root, and there is no [root]");
+  }
   if (definition.modules.empty()) return config_error(file, table.source(), "it names no [[module]]");
   return definition;
 }

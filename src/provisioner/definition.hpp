@@ -56,14 +56,39 @@ struct DefinedToolkit {
   std::string runtime_path;
 };
 
+/// Devices that the driver is for, and which of its flavors and versions take them.
+struct DefinedHardware {
+  std::string name;                     ///< for people
+  std::vector<std::string> modaliases;  ///< fnmatch(3) patterns of what the kernel calls a device
+  std::vector<std::string> flavors;     ///< the best first; empty: every flavor
+  std::string oldest;                   ///< version; empty: any
+  std::string newest;                   ///< version or branch, the last that still drives it; empty: any
+};
+
+/// What shows that the driver works.
+enum class BuiltinCheck {
+  modules,   ///< every module of the image is live
+  nodes,     ///< every device node that is made here can be opened
+  versions,  ///< modules and user part say that they are of one version
+};
+
+struct DefinedCheck {
+  std::vector<BuiltinCheck> builtin = {BuiltinCheck::modules};
+  std::vector<std::string> command;  ///< run inside the driver root; empty: none
+  unsigned timeout_sec = 60;
+};
+
 struct Definition {
   std::string name;
   std::string description;
+  std::vector<std::string> conflicts;  ///< modules that must not have the hardware, as /proc/modules spells them
+  std::vector<DefinedHardware>
+      hardware;  ///< the first entry that matches a device says what it takes; empty: none needed
   std::vector<DefinedModule> modules;
   std::vector<DefinedDevice> devices;
   std::vector<DefinedNode> nodes;
   std::optional<DefinedRoot> root;
-  std::vector<std::string> check;  ///< command, run inside the driver root; empty: none
+  DefinedCheck check;
   std::optional<DefinedToolkit> toolkit;
 };
 

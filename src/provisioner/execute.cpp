@@ -1,5 +1,6 @@
 #include "provisioner/execute.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 namespace driverext {
@@ -33,6 +34,9 @@ std::unique_ptr<Step> make_step(StepKind kind, const StepContext& context) {
 
 Result<StepOutcome> run(Step& step, const StepContext& context) {
   if (is_readable(context.cancel_fd)) return make_error(Errc::transient, "the provision was told to stop");
+  if (context.deadline_usec != 0 && monotonic_usec() >= context.deadline_usec) {
+    return make_error(Errc::transient, Reason::budget_exceeded, "the boot has no more time for it");
+  }
   const auto probe_and_apply = [&]() -> Result<StepOutcome> {
     TRY(const Probe found, step.probe());
     if (found == Probe::satisfied) return StepOutcome::satisfied;
@@ -67,6 +71,13 @@ uint64_t monotonic_usec() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+unsigned StepContext::seconds_for(unsigned limit) const {
+  if (deadline_usec == 0) return limit;
+  const uint64_t now_usec = monotonic_usec();
+  const uint64_t left = deadline_usec > now_usec ? (deadline_usec - now_usec) / 1'000'000 : 0;
+  return static_cast<unsigned>(std::clamp<uint64_t>(left, 1, limit));
 }
 
 Execution execute(const Plan& plan, const StepContext& context, Progress& progress) {

@@ -15,7 +15,7 @@ constexpr std::string_view kDevicePrefix = "driverext-mount-";
 Result<void> accept_mount(Kernel& kernel, const VerifiedImage& image, const std::string& target) {
   Undo unmount([&] { (void)kernel.unmount(target); });
   TRY(const Dir inside, Dir::open_root(target));
-  TRY_VOID(compare_manifest(inside, image));
+  TRY_VOID(compare_manifest(inside, image.manifest_text()));
   unmount.commit();
   return {};
 }
@@ -63,7 +63,7 @@ struct OpenDevice {
 };
 
 Result<OpenDevice> find_or_open(Kernel& kernel, const VerifiedImage& image, const std::string& name) {
-  TRY(const std::optional<VerityDevice> there, find_device(kernel, image, name));
+  TRY(const std::optional<VerityDevice> there, find_device(kernel, identity_of(image), name));
   if (there) return OpenDevice{*there, false};
   TRY(VerityDevice device, open_device(kernel, image, name));
   return OpenDevice{std::move(device), true};

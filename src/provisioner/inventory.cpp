@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "provisioner/verified_cache.hpp"
 
 namespace driverext {
 namespace {
@@ -18,12 +20,17 @@ constexpr std::string_view kNoteSuffix = ".reason.json";
 constexpr std::string_view kOriginFile = "/origin";
 constexpr size_t kMaxOrigin = 64;
 
-Result<VerifiedImage> verify_file(const Dir& root, const std::string& name, const TrustStore& anchors, int64_t now) {
+// `stamp` is taken before anything of the file is read.
+Result<VerifiedImage> verify_file(const Dir& root, const std::string& name, const TrustStore& anchors, int64_t now,
+                                  FileStamp& stamp) {
   Result<UniqueFd> opened = root.open_no_follow(name, O_RDONLY | O_NOCTTY | O_NONBLOCK);
   if (!opened && (opened.error().os_error == ELOOP || opened.error().os_error == ENXIO)) {
     return make_error(Errc::untrusted, Reason::unsafe_file, root.path_of(name) + " is not a regular file");
   }
   TRY(UniqueFd fd, std::move(opened));
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return os_failure(errno, "cannot look at " + root.path_of(name));
+  stamp = stamp_of(status);
   TRY_VOID(check_file_is_ours(fd.get(), root.path_of(name)));
   TRY(ImageFile file, ImageFile::open(std::move(fd), root.path_of(name)));
   return VerifiedImage::verify(std::move(file), anchors, now);
@@ -38,15 +45,47 @@ Result<void> check_still_named(const Dir& root, const std::string& name, int fd)
   return make_error(Errc::conflict, root.path_of(name) + " was replaced after it was verified");
 }
 
+Origin origin_of_name(std::string_view name) {
+  for (const Origin origin : {Origin::built, Origin::channel}) {
+    if (name == origin_name(origin)) return origin;
+  }
+  return Origin::local;
+}
+
+std::string manifest_text_name(const std::string& root_hash) { return std::string(kManifestTexts) + "/" + root_hash; }
+
+VerifiedEntry entry_of(const KnownImage& known, const FileStamp& stamp, const std::string& folder,
+                       const FileStamp& folder_stamp, int64_t now) {
+  VerifiedEntry entry;
+  entry.folder = folder;
+  entry.folder_stamp = folder_stamp;
+  entry.file = known.name.substr(known.name.rfind('/') + 1);
+  entry.file_stamp = stamp;
+  entry.origin = origin_name(known.origin);
+  entry.verified_at = now;
+  entry.identity = known.identity();
+  return entry;
+}
+
 class Inventarist {
  public:
-  Inventarist(const Dir& root, const Trust& trust, int64_t now) : root_(root), trust_(trust), now_(now) {}
+  Inventarist(const Dir& root, LazyTrust& trust, int64_t now, VerifiedCache* cache)
+      : root_(root), trust_(trust), now_(now), cache_(cache) {}
+
+  Result<void> look_into_store() {
+    TRY(const std::vector<std::string> folders, root_.list(kStore));
+    if (folders.empty()) return {};
+    TRY(const Dir store, root_.open_dir(kStore));
+    for (const std::string& folder : folders) TRY_VOID(look_into_store_folder(store, folder));
+    if (cache_ != nullptr) cache_->keep_only(folders);
+    return {};
+  }
 
   // The *.raw files of one folder, but for hidden ones: those are still being written.
   Result<void> look_into(Place place, const std::string& folder) {
     TRY(const std::vector<std::string> names, root_.list(folder));
     for (const std::string& name : names) {
-      if (name.ends_with(kImageSuffix) && !name.starts_with('.')) add(place, folder + "/" + name);
+      if (is_image_name(name)) TRY_VOID(add(place, folder + "/" + name));
     }
     return {};
   }
@@ -54,11 +93,66 @@ class Inventarist {
   Inventory finish() && { return std::move(inventory_); }
 
  private:
-  void add(Place place, const std::string& name) {
+  static bool is_image_name(const std::string& name) { return name.ends_with(kImageSuffix) && !name.starts_with('.'); }
+
+  // A folder that is as it was holds the same files; those that are as they were need not be opened.
+  Result<void> look_into_store_folder(const Dir& store, const std::string& folder) {
+    const std::string path = std::string(kStore) + "/" + folder;
+    if (cache_ == nullptr) return look_into(Place::store, path);
+    TRY(const auto status, store.status(folder));
+    const FileStamp stamp = status ? stamp_of(*status) : FileStamp();
+    const std::vector<VerifiedEntry>* known = cache_->in_folder(folder);
+    const bool is_as_it_was =
+        known != nullptr && std::all_of(known->begin(), known->end(), [&](const VerifiedEntry& entry) {
+          if (!(entry.folder_stamp == stamp) || !entry.holds_at(now_)) return false;
+          const auto file = store.status(folder + "/" + entry.file);
+          return file && *file && stamp_of(**file) == entry.file_stamp;
+        });
+    if (is_as_it_was) {
+      for (const VerifiedEntry& entry : *known) recall(entry, path + "/" + entry.file);
+      return {};
+    }
+    const size_t images_before = inventory_.images.size();
+    const size_t rejected_before = inventory_.rejected.size();
+    TRY_VOID(look_into(Place::store, path));
+    std::vector<VerifiedEntry> entries;
+    // One that was refused is looked at anew each time, and so is whatever lies beside it.
+    if (inventory_.rejected.size() == rejected_before) {
+      for (size_t i = images_before; i < inventory_.images.size(); ++i) {
+        entries.push_back(entry_of(inventory_.images[i], stamps_[inventory_.images[i].name], folder, stamp, now_));
+      }
+    }
+    if (known != nullptr || !entries.empty()) cache_->put(folder, std::move(entries));
+    return {};
+  }
+
+  void recall(const VerifiedEntry& entry, const std::string& name) {
+    const Origin origin = origin_of_name(entry.origin);
+    const Dir& root = root_;
+    LazyTrust& trust = trust_;
+    const auto reopen = [&root, &trust, now = now_, name, origin, stamp = entry.file_stamp,
+                         root_hash = entry.identity.root_hash]() -> Result<VerifiedImage> {
+      TRY(const Trust* loaded, trust.get());
+      FileStamp opened;
+      TRY(VerifiedImage image,
+          verify_file(root, name, origin == Origin::built ? loaded->node : loaded->publishers, now, opened));
+      if (opened == stamp && image.root_hash_hex() == root_hash) return image;
+      return make_error(Errc::conflict, root.path_of(name) + " was replaced while this was running; run it again");
+    };
+    const auto read_text = [&root, root_hash = entry.identity.root_hash]() -> std::optional<std::string> {
+      auto text = root.read_if_there(manifest_text_name(root_hash), kMaxManifestSize);
+      return text ? *std::move(text) : std::nullopt;
+    };
+    inventory_.images.emplace_back(Place::store, name, origin, entry.identity, reopen, read_text);
+  }
+
+  Result<void> add(Place place, const std::string& name) {
+    TRY(const Trust* trust, trust_.get());
     Origin origin = Origin::local;
-    Result<VerifiedImage> image = verify_file(root_, name, trust_.publishers, now_);
-    if (!image && place == Place::store && trust_.node.size() != 0) {
-      Result<VerifiedImage> built = verify_file(root_, name, trust_.node, now_);
+    FileStamp stamp;
+    Result<VerifiedImage> image = verify_file(root_, name, trust->publishers, now_, stamp);
+    if (!image && place == Place::store && trust->node.size() != 0) {
+      Result<VerifiedImage> built = verify_file(root_, name, trust->node, now_, stamp);
       if (built && built->manifest().kind == Kind::modules) {
         image = std::move(built);
         origin = Origin::built;
@@ -72,10 +166,13 @@ class Inventarist {
       if (Result<void> whole = image->check_all_data(); !whole) image = std::move(whole).error();
     }
     if (image) {
-      inventory_.images.push_back({place, name, origin, *std::move(image), to_be_read});
+      inventory_.images.emplace_back(place, name, origin, *std::move(image));
+      inventory_.images.back().whole = to_be_read;
+      stamps_[name] = stamp;
     } else {
       inventory_.rejected.push_back({place, name, std::move(image).error()});
     }
+    return {};
   }
 
   // For people only: nothing is decided by it.
@@ -85,17 +182,85 @@ class Inventarist {
   }
 
   [[nodiscard]] bool is_known(const VerifiedImage& image) const {
+    const std::string root_hash = image.root_hash_hex();
     return std::any_of(inventory_.images.begin(), inventory_.images.end(),
-                       [&](const KnownImage& known) { return known.image.root_hash() == image.root_hash(); });
+                       [&](const KnownImage& known) { return known.identity().root_hash == root_hash; });
   }
 
   const Dir& root_;
-  const Trust& trust_;
+  LazyTrust& trust_;
   int64_t now_;
+  VerifiedCache* cache_;
   Inventory inventory_;
+  std::map<std::string, FileStamp> stamps_;  // of what was verified here, from before it was read
 };
 
 }  // namespace
+
+Result<const Trust*> LazyTrust::get() {
+  if (!trust_) trust_ = load_trust(root_);
+  if (!*trust_) return trust_->error();
+  return &**trust_;
+}
+
+struct KnownImage::Content {
+  std::optional<VerifiedImage> image;
+  Opener reopen;
+  TextReader read_text;
+  std::optional<Manifest> manifest;
+};
+
+KnownImage::KnownImage(Place where, std::string path, Origin from, VerifiedImage image)
+    : place(where),
+      name(std::move(path)),
+      origin(from),
+      identity_(identity_of(image)),
+      content_(std::make_shared<Content>()) {
+  content_->image.emplace(std::move(image));
+}
+
+KnownImage::KnownImage(Place where, std::string path, Origin from, ImageIdentity identity, Opener reopen,
+                       TextReader read_text)
+    : place(where),
+      name(std::move(path)),
+      origin(from),
+      identity_(std::move(identity)),
+      content_(std::make_shared<Content>()) {
+  content_->reopen = std::move(reopen);
+  content_->read_text = std::move(read_text);
+}
+
+Result<const VerifiedImage*> KnownImage::open() const {
+  if (!content_->image) {
+    TRY(VerifiedImage image, content_->reopen());
+    content_->image.emplace(std::move(image));
+  }
+  return &*content_->image;
+}
+
+bool KnownImage::is_open() const { return content_->image.has_value(); }
+
+Result<std::string> KnownImage::manifest_text() const {
+  if (!content_->image) {
+    if (std::optional<std::string> text = content_->read_text()) return *std::move(text);
+  }
+  TRY(const VerifiedImage* image, open());
+  return image->manifest_text();
+}
+
+Result<const Manifest*> KnownImage::manifest() const {
+  if (content_->image) return &content_->image->manifest();
+  if (!content_->manifest) {
+    const std::optional<std::string> text = content_->read_text();
+    Result<Manifest> parsed = text ? parse_manifest(*text) : make_error(Errc::not_found, "it is not at hand");
+    if (!parsed) {
+      TRY(const VerifiedImage* image, open());
+      return &image->manifest();
+    }
+    content_->manifest.emplace(*std::move(parsed));
+  }
+  return &*content_->manifest;
+}
 
 std::string_view origin_name(Origin origin) {
   switch (origin) {
@@ -118,30 +283,57 @@ Result<Trust> load_trust(const Dir& root) {
   return trust;
 }
 
-Result<Inventory> take_inventory(const Dir& root, const Trust& trust, int64_t now) {
-  Inventarist inventarist(root, trust, now);
-  TRY(const std::vector<std::string> store, root.list(kStore));
-  for (const std::string& folder : store) {
-    TRY_VOID(inventarist.look_into(Place::store, std::string(kStore) + "/" + folder));
-  }
+namespace {
+
+Result<Inventory> take(const Dir& root, LazyTrust& trust, int64_t now, VerifiedCache* cache) {
+  Inventarist inventarist(root, trust, now, cache);
+  TRY_VOID(inventarist.look_into_store());
   TRY_VOID(inventarist.look_into(Place::inbox, std::string(kInbox)));
   TRY_VOID(inventarist.look_into(Place::quarantine, std::string(kQuarantine)));
   return std::move(inventarist).finish();
 }
 
-std::string store_folder(const VerifiedImage& image) { return std::string(kStore) + "/" + image.root_hash_hex(); }
+}  // namespace
 
-std::string store_name(const VerifiedImage& image) {
-  return store_folder(image) + "/" + image.manifest().driver + std::string(kImageSuffix);
+Result<Inventory> take_inventory(const Dir& root, LazyTrust& trust, int64_t now) {
+  return take(root, trust, now, nullptr);
+}
+
+Result<Inventory> take_inventory(const Dir& root, LazyTrust& trust, int64_t now, VerifiedCache& cache) {
+  return take(root, trust, now, &cache);
+}
+
+void remember_verified(const Dir& root, const Inventory& inventory, int64_t now, VerifiedCache& cache) {
+  for (const KnownImage& known : inventory.images) {
+    if (known.place == Place::store || !known.is_open()) continue;
+    const Result<const VerifiedImage*> image = known.open();
+    const std::string folder = store_folder(known.identity());
+    const auto folder_status = root.status(folder);
+    const auto named = root.status(store_name(known.identity()));
+    struct stat verified {};
+    if (!image || !folder_status || !*folder_status || !named || !*named) continue;
+    if (::fstat((*image)->file().fd(), &verified) != 0 || !(stamp_of(verified) == stamp_of(**named))) continue;
+    KnownImage moved = known;
+    moved.name = store_name(known.identity());
+    const std::string leaf = folder.substr(folder.rfind('/') + 1);
+    cache.put(leaf, {entry_of(moved, stamp_of(verified), leaf, stamp_of(**folder_status), now)});
+  }
+}
+
+std::string store_folder(const ImageIdentity& image) { return std::string(kStore) + "/" + image.root_hash; }
+
+std::string store_name(const ImageIdentity& image) {
+  return store_folder(image) + "/" + image.driver + std::string(kImageSuffix);
 }
 
 Result<void> move_to_store(const Dir& root, const std::string& name, const VerifiedImage& image, Origin origin) {
-  TRY_VOID(root.make_dirs(store_folder(image), 0755));
+  const ImageIdentity identity = identity_of(image);
+  TRY_VOID(root.make_dirs(store_folder(identity), 0755));
   // On disk before it has its name there: after a power cut the store holds whole files only.
   TRY_VOID(sync_file(image.file().fd(), root.path_of(name)));
   TRY_VOID(check_still_named(root, name, image.file().fd()));
-  TRY_VOID(root.replace(name, store_name(image)));
-  const std::string note = store_folder(image) + std::string(kOriginFile);
+  TRY_VOID(root.replace(name, store_name(identity)));
+  const std::string note = store_folder(identity) + std::string(kOriginFile);
   if (origin == Origin::local) return root.remove_file(note);
   return root.write_atomic(note, std::string(origin_name(origin)) + "\n", 0644);
 }

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "base/result.hpp"
 #include "crypto/trust_store.hpp"
 #include "sys/dir.hpp"
+#include "sysext/image_identity.hpp"
 #include "sysext/verified_image.hpp"
 
 namespace driverext {
@@ -37,13 +40,47 @@ Result<Trust> load_trust(const Dir& root);
 /// Where the node's own key and certificate are, relative to the root.
 constexpr std::string_view kNodeKeys = "var/lib/driverext/keys";
 
-struct KnownImage {
-  Place place = Place::inbox;
+/// Trust that is read when somebody asks for it, once: reading certificates costs more than a run with nothing to do.
+class LazyTrust {
+ public:
+  explicit LazyTrust(const Dir& root) : root_(root) {}
+  Result<const Trust*> get();
+
+ private:
+  const Dir& root_;
+  std::optional<Result<Trust>> trust_;
+};
+
+/// An image that was verified: just now, or earlier in this boot (VerifiedCache). What it is like is known; its bytes
+/// are opened, and verified as a whole if that was not just now, when they are needed.
+class KnownImage {
+ public:
+  using Opener = std::function<Result<VerifiedImage>()>;
+  using TextReader = std::function<std::optional<std::string>()>;
+
+  KnownImage(Place where, std::string path, Origin from, VerifiedImage image);
+  /// `read_text` gives the manifest's text as it was verified, if it is at hand.
+  KnownImage(Place where, std::string path, Origin from, ImageIdentity identity, Opener reopen, TextReader read_text);
+
+  Place place;
   std::string name;  ///< relative to the root
-  Origin origin = Origin::local;
-  VerifiedImage image;
+  Origin origin;
   /// All its data has been read and was right. Of others the kernel will tell, block by block.
   bool whole = false;
+
+  [[nodiscard]] const ImageIdentity& identity() const { return identity_; }
+  /// Errors: those of VerifiedImage::verify, also if the file is another one by now.
+  [[nodiscard]] Result<const VerifiedImage*> open() const;
+  [[nodiscard]] bool is_open() const;
+  /// The signed bytes that manifest.json inside the image must equal. Errors: as open().
+  [[nodiscard]] Result<std::string> manifest_text() const;
+  /// Errors: as open().
+  [[nodiscard]] Result<const Manifest*> manifest() const;
+
+ private:
+  struct Content;
+  ImageIdentity identity_;
+  std::shared_ptr<Content> content_;  // copies are of one image
 };
 
 /// A file that was refused.
@@ -59,14 +96,20 @@ struct Inventory {
   std::vector<RejectedImage> rejected;
 };
 
-/// Opens and verifies every *.raw of store, inbox and quarantine. One bad image never hides another. A file that has
+/// Verifies every *.raw of store, inbox and quarantine. One bad image never hides another. A file that has
 /// the root hash of another one may have been sent to mend it, and one from quarantine may have been damaged: these are
 /// here only if all their data is whole. Errors: only if the folders themselves cannot be read.
-Result<Inventory> take_inventory(const Dir& root, const Trust& trust, int64_t now);
+Result<Inventory> take_inventory(const Dir& root, LazyTrust& trust, int64_t now);
+
+class VerifiedCache;
+/// The same; images of the store that `cache` knows are not opened. What was verified anew is put into it.
+Result<Inventory> take_inventory(const Dir& root, LazyTrust& trust, int64_t now, VerifiedCache& cache);
+/// After import: what it has moved into the store is put into the cache under its new name.
+void remember_verified(const Dir& root, const Inventory& inventory, int64_t now, VerifiedCache& cache);
 
 /// Where an image belongs in the store, relative to the root.
-std::string store_folder(const VerifiedImage& image);
-std::string store_name(const VerifiedImage& image);
+std::string store_folder(const ImageIdentity& image);
+std::string store_name(const ImageIdentity& image);
 /// Moves a verified file of this host into the store, durably, in place of what is there under its root hash.
 Result<void> move_to_store(const Dir& root, const std::string& name, const VerifiedImage& image, Origin origin);
 

@@ -3,16 +3,11 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "provisioner/acquisition.hpp"
-#include "provisioner/config.hpp"
-#include "provisioner/definition.hpp"
-#include "provisioner/facts.hpp"
-#include "provisioner/inventory.hpp"
-#include "provisioner/state.hpp"
+#include "provisioner/selection/choose.hpp"
 
 namespace driverext {
 
@@ -31,6 +26,7 @@ struct PlannedStep {
 struct Plan {
   /// Index into the inventory's images; nothing if none fits.
   std::optional<size_t> image;
+  Rung rung = Rung::exact;  ///< of the image
   /// Index of the image with the driver's user part: the same one, or the userland that belongs to it. Nothing if the
   /// driver has none.
   std::optional<size_t> userland;
@@ -43,26 +39,12 @@ struct Plan {
 
 /// All that a plan depends on. Outlives the call.
 struct PlanInput {
-  const Facts& facts;
-  const Config& config;
-  const Definition& definition;
-  const Inventory& inventory;
-  const State& state;
-  const std::set<std::string>& tried;  ///< root hashes that failed in this very run
+  SelectionInput selection;
   const std::optional<Acquisition>& acquisition;
 };
 
-/// A loadable image of this driver for this kernel and architecture.
-bool fits(const Facts& facts, const Config& config, const Manifest& manifest);
-
-/// The userland that belongs to a modules image: same driver, the version that it names. One for this OS or for any
-/// before one for another, then the newest; nothing if there is none here.
-std::optional<size_t> find_userland(const Facts& facts, const Inventory& inventory, const Manifest& modules);
-
-/// Newest `created` first among the loadable images for this driver, kernel and architecture; the root hash settles a
-/// tie. One that was put aside comes after all others, and not at all if it took the node down too often. If none fits,
-/// a rejected file speaks louder than an absent one: it is what somebody meant to be used, or what somebody tried, and
-/// never a reason to build or fetch another one. Modules whose userland is missing do not fit: half a driver is none.
+/// What choose_image() takes, with its steps. If nothing fits, a rejected file speaks louder than an absent one: it is
+/// what somebody meant to be used, or what somebody tried, and never a reason to build or fetch another one.
 Plan make_plan(const PlanInput& input);
 
 /// What a driver can be built from for a kernel: indices into the inventory's images.
@@ -70,9 +52,9 @@ struct BuildInput {
   size_t source = 0;
   size_t builder = 0;
 };
-/// Newest source and builder; nothing if either is missing.
-std::optional<BuildInput> find_build_input(const Facts& facts, const Config& config, const Inventory& inventory);
+/// Newest source of a version that is asked for, and newest builder; nothing if either is missing.
+std::optional<BuildInput> find_build_input(const SelectionInput& input);
 /// There is a source, but no builder for this kernel.
-bool lacks_builder(const Facts& facts, const Config& config, const Inventory& inventory);
+bool lacks_builder(const SelectionInput& input);
 
 }  // namespace driverext

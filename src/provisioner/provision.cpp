@@ -5,59 +5,24 @@
 #include <set>
 #include <utility>
 
-#include "provisioner/config.hpp"
-#include "provisioner/definition.hpp"
-#include "provisioner/inventory.hpp"
+#include "provisioner/survey.hpp"
 
 namespace driverext {
 namespace {
 
-// Everything that is looked at before anything is done.
-struct Survey {
-  Facts facts;
-  Config config;
-  Definition definition;
-  Inventory inventory;
-  std::optional<Acquisition> acquisition;
-};
-
 // Fills in what is known even if a later question fails, so that the status can still name it.
 Result<Survey> survey(const Host& host, Status& status) {
   Survey found;
-  TRY(found.facts, read_facts(host.root));
+  Result<void> taken = take_survey({.root = host.root, .kernel = &host.kernel, .now = host.now}, found);
   status.kernel_release = found.facts.kernel_release;
-  TRY(found.config, read_config(host.root));
   status.driver = found.config.driver;
-  TRY(found.definition, read_definition(host.root, found.config.driver));
-  TRY(const Trust trust, load_trust(host.root));
-  TRY(found.inventory, take_inventory(host.root, trust, host.now));
+  if (!taken) return std::move(taken).error();
   for (const RejectedImage& rejected : found.inventory.rejected) {
     status.rejected.push_back({host.root.path_of(rejected.name),
                                std::string(reason_info(reason_of(rejected.error)).code), rejected.error.message(),
                                rejected.place == Place::quarantine});
   }
-  found.acquisition = read_acquisition(host.root);
   return found;
-}
-
-// What the last boots left: an attempt that was never ended took the node down. And whoever puts an image into the
-// inbox once more wants it to be tried once more.
-State remembered(const StateFile& file, const Facts& facts, const Inventory& inventory) {
-  State state = file.state();
-  // Of this very boot it is only the service that went down: what it loaded is there to be found.
-  if (state.attempt && state.attempt->boot_id == facts.boot_id) state.attempt.reset();
-  if (state.attempt) {
-    FailedImage& failed = state.failed[state.attempt->root_hash];
-    failed.version = state.attempt->version;
-    failed.reason = reason_info(Reason::load_interrupted).code;
-    failed.message = "the node went down while it was being loaded";
-    ++failed.interruptions;
-    state.attempt.reset();
-  }
-  for (const KnownImage& known : inventory.images) {
-    if (known.place == Place::inbox) state.failed.erase(known.image.root_hash_hex());
-  }
-  return state;
 }
 
 // Whose fault a failure is. What is untrusted is nobody's of these: it is told, not passed over.
@@ -86,6 +51,8 @@ Blame blame_of_errno(int os_error) {
 
 Blame blame_for(const Error& error) {
   switch (reason_of(error)) {
+    case Reason::load_timeout:
+      return Blame::image;
     case Reason::module_load_failed:
     case Reason::dependency_missing:
       return blame_of_errno(error.os_error);
@@ -117,7 +84,7 @@ void tell_where_files_are(const Dir& root, const Survey& found, const Plan& plan
     if (!image || !index) return;
     const KnownImage& known = found.inventory.images[*index];
     // Still where it was found, if it could not be moved.
-    image->path = root.path_of(exists(known.name) ? known.name : store_name(known.image));
+    image->path = root.path_of(exists(known.name) ? known.name : store_name(known.identity()));
   };
   tell(status.image, plan.image);
   tell(status.userland, plan.userland);
@@ -126,42 +93,47 @@ void tell_where_files_are(const Dir& root, const Survey& found, const Plan& plan
 // What the node holds beside the image that was chosen.
 void tell_what_is_held(const Survey& found, const State& state, Status& status) {
   std::set<std::string> kernels;
+  const KernelMemory& memory = state.of(found.facts.kernel_release);
   for (const KnownImage& known : found.inventory.images) {
-    const Manifest& manifest = known.image.manifest();
-    if (manifest.driver != found.config.driver || !manifest.is_loadable()) continue;
-    if (!manifest.userland.empty() && !find_userland(found.facts, found.inventory, manifest)) continue;
-    const auto failed = state.failed.find(known.image.root_hash_hex());
-    if (failed == state.failed.end()) {
-      kernels.insert(manifest.kernel_release);
-    } else if (manifest.kernel_release == found.facts.kernel_release) {
-      status.put_aside.push_back({manifest.version, failed->first, failed->second.reason, failed->second.message});
+    const ImageIdentity& image = known.identity();
+    if (image.driver != found.config.driver || !image.is_loadable()) continue;
+    if (!image.userland.empty() && !find_userland(found.facts, found.inventory, image)) continue;
+    const FailedImage* failed = memory.failure_of(image.root_hash);
+    if (failed != nullptr) {
+      status.put_aside.push_back({image.version, image.root_hash, failed->reason, failed->message});
     }
+    const bool is_put_aside = state.of(image.kernel_release).failure_of(image.root_hash) != nullptr;
+    if (!is_put_aside) kernels.insert(image.kernel_release);
   }
   status.kernels_ready.assign(kernels.begin(), kernels.end());
 }
 
 ImageStatus describe(const KnownImage& known) {
-  return {known.image.manifest().version,
-          known.image.root_hash_hex(),
-          known.image.signer().subject,
-          known.image.signer().fingerprint,
+  const ImageIdentity& image = known.identity();
+  return {image.version,
+          image.root_hash,
+          image.signer,
+          image.signer_fingerprint,
           {},  // its path is known once import has run
           std::string(origin_name(known.origin))};
 }
 
 class Provision {
  public:
-  Provision(const Host& host, const Survey& found, Progress& progress, Status& status)
-      : host_(host), found_(found), progress_(progress), status_(status), state_(StateFile::read(host.root)) {}
+  Provision(const Host& host, Survey& found, Progress& progress, Status& status)
+      : host_(host), found_(found), progress_(progress), status_(status), state_(StateFile::read(host.root)) {
+    deadline_usec_ = host.deadline_usec != 0 ? host.deadline_usec
+                                             : status.started_usec + uint64_t{found.config.budget.boot_sec} * 1'000'000;
+  }
 
   void run() {
     // A state that cannot be written is told by the step that has to.
-    (void)state_.write(remembered(state_, found_.facts, found_.inventory));
+    (void)state_.write(found_.state);
     Plan plan = next_plan();
     while (true) {
       const std::optional<Error> failure = try_plan(plan);
       if (!failure) break;
-      Plan next = put_aside(plan, *failure) ? next_plan() : Plan();
+      Plan next = put_aside(plan, *failure) && monotonic_usec() < deadline_usec_ ? next_plan() : Plan();
       if (!next.image) {
         conclude(status_, *failure);
         break;
@@ -171,12 +143,33 @@ class Provision {
     tell_where_files_are(host_.root, found_, plan, status_);
     tell_what_is_held(found_, state_.state(), status_);
     request_acquisition(plan);
+    remember_what_was_verified(plan);
   }
 
  private:
-  Plan next_plan() {
-    return make_plan(
-        {found_.facts, found_.config, found_.definition, found_.inventory, state_.state(), tried_, found_.acquisition});
+  Plan next_plan() { return make_plan({found_.selection(state_.state(), tried_), found_.acquisition}); }
+
+  // So that the next run of this boot need not verify again. Not written, it only takes longer.
+  void remember_what_was_verified(const Plan& plan) {
+    remember_verified(host_.root, found_.inventory, host_.now, found_.verified);
+    found_.verified.write(host_.root);
+    for (const std::optional<size_t>& index : {plan.image, plan.userland}) {
+      if (!index || !found_.verified.is_kept()) continue;
+      const KnownImage& known = found_.inventory.images[*index];
+      const Result<std::string> text = known.manifest_text();
+      if (!text || !known.is_open()) continue;
+      (void)host_.root.write_if_changed(std::string(kManifestTexts) + "/" + known.identity().root_hash, *text, 0600);
+    }
+  }
+
+  // An image that is not known to be good leaves time for another one.
+  [[nodiscard]] uint64_t deadline_for(const Plan& plan) const {
+    const uint64_t now = monotonic_usec();
+    if (!plan.image || now >= deadline_usec_) return deadline_usec_;
+    const SelectionInput input = found_.selection(state_.state(), tried_);
+    const bool is_tried_out = !was_taken_before(input, found_.inventory.images[*plan.image].identity());
+    const bool has_another = ranked_candidates(input).size() > 1;
+    return is_tried_out && has_another ? now + (deadline_usec_ - now) * 2 / 3 : deadline_usec_;
   }
 
   // The failure, if a step failed.
@@ -184,16 +177,20 @@ class Provision {
     StepContext context{host_.root,    host_.kernel,      host_.host_modules, host_.programs, found_.facts,
                         found_.config, found_.definition, found_.inventory,   state_};
     context.cancel_fd = host_.cancel_fd;
+    context.now = host_.now;
+    context.deadline_usec = deadline_for(plan);
+    host_.kernel.limit_loading(context.deadline_usec);
     status_.image.reset();
     status_.userland.reset();
     if (plan.image) {
       const KnownImage& known = found_.inventory.images[*plan.image];
-      context.image = &known.image;
+      context.image = &known;
       status_.image = describe(known);
+      status_.rung = rung_name(plan.rung);
     }
     if (plan.userland) {
       const KnownImage& known = found_.inventory.images[*plan.userland];
-      context.userland = &known.image;
+      context.userland = &known;
       if (plan.userland != plan.image) status_.userland = describe(known);
     }
     Execution execution = execute(plan, context, progress_);
@@ -214,27 +211,26 @@ class Provision {
   // What the node built is dated by the clock that this is to check. Not remembered is only less strict.
   void remember_time_of(const KnownImage& known) {
     if (known.origin == Origin::built) return;
-    const auto valid_from = static_cast<uint64_t>(std::max<int64_t>(known.image.signer().valid_from, 0));
-    (void)remember_time(host_.root, host_.now, std::max(known.image.manifest().created, valid_from));
+    const auto valid_from = static_cast<uint64_t>(std::max<int64_t>(known.identity().signer_valid_from, 0));
+    (void)remember_time(host_.root, host_.now, std::max(known.identity().created, valid_from));
   }
 
   // True if another image may be tried.
   bool put_aside(const Plan& plan, const Error& failure) {
     const Blame blame = blame_for(failure);
     if (!plan.image || blame == Blame::host) return false;
-    const VerifiedImage& image = found_.inventory.images[*plan.image].image;
-    const std::string root_hash = image.root_hash_hex();
+    const ImageIdentity& image = found_.inventory.images[*plan.image].identity();
     const std::string code(reason_info(reason_of(failure)).code);
-    tried_.insert(root_hash);
-    if (blame == Blame::unclear) {
-      status_.put_aside.push_back({image.manifest().version, root_hash, code, failure.message()});
+    tried_.insert(image.root_hash);
+    // What has worked on this very kernel fails for another reason than what is in it.
+    const bool worked_before = was_taken_before(found_.selection(state_.state(), tried_), image);
+    if (blame == Blame::unclear || worked_before) {
+      status_.put_aside.push_back({image.version, image.root_hash, code, failure.message()});
       return !left_behind_;
     }
     State state = state_.state();
-    FailedImage& failed = state.failed[root_hash];
-    failed.version = image.manifest().version;
-    failed.reason = code;
-    failed.message = failure.message();
+    state.kernels[found_.facts.kernel_release].remember_failure(image.root_hash, image.version, code, failure.message(),
+                                                                host_.now);
     (void)state_.write(std::move(state));
     return !left_behind_;
   }
@@ -250,11 +246,12 @@ class Provision {
   }
 
   const Host& host_;
-  const Survey& found_;
+  Survey& found_;
   Progress& progress_;
   Status& status_;
   StateFile state_;
   std::set<std::string> tried_;
+  uint64_t deadline_usec_ = 0;
   bool left_behind_ = false;
 };
 
@@ -263,7 +260,7 @@ class Provision {
 Status provision(const Host& host, Progress& progress) {
   Status status;
   status.started_usec = monotonic_usec();
-  const Result<Survey> found = survey(host, status);
+  Result<Survey> found = survey(host, status);
   if (found) {
     Provision(host, *found, progress, status).run();
   } else {
@@ -277,9 +274,8 @@ Status provision(const Host& host, Progress& progress) {
 Result<PlanText> describe_plan(const Host& host) {
   Status status;
   TRY(const Survey found, survey(host, status));
-  const State state = remembered(StateFile::read(host.root), found.facts, found.inventory);
-  const Plan made = make_plan({found.facts, found.config, found.definition, found.inventory, state,
-                               std::set<std::string>(), found.acquisition});
+  const std::set<std::string> none;
+  const Plan made = make_plan({found.selection(found.state, none), found.acquisition});
   PlanText plan;
   for (const PlannedStep& step : made.steps) plan.text += std::string(step_name(step.kind)) + ": " + step.why + "\n";
   if (made.problem) {

@@ -21,6 +21,9 @@ struct Host {
   int64_t now = 0;                        ///< seconds since 1970
   ClockState clock = ClockState::unsure;  ///< how far `now` may be believed
   int cancel_fd = -1;                     ///< readable: stop before the next step, and undo what was done
+  /// When the boot goes on whatever happens: microseconds since the kernel started. Nothing is begun that cannot end
+  /// before it. 0: the configuration's budget, from now on.
+  uint64_t deadline_usec = 0;
 };
 
 /// Runs the pipeline. Never fails as such: every outcome is a Status. An image that fails is put aside, and the next

@@ -2,14 +2,22 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <array>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <ctime>
+#include <mutex>
+#include <thread>
 
 #include "config.h"
 #include "kernel/linux_kernel.hpp"
 #include "log/journal.hpp"
 #include "log/notify.hpp"
+#include "provisioner/config.hpp"
 #include "provisioner/provision.hpp"
 #include "sys/cancellation.hpp"
 
@@ -30,6 +38,7 @@ constexpr const char* kHelp =
     "75 an image is being fetched or built or another provision is running, 77 not root, 78 bad configuration.\n"
     "The result is kept for: driverext status\n";
 
+constexpr rlim_t kOpenFiles = 65536;
 constexpr std::string_view kLockFolder = "run/driverext/lock";
 
 int exit_with(ExitCode code) { return static_cast<int>(code); }
@@ -66,6 +75,51 @@ void announce(const Status& status) {
   log_reason(status.reason, info.outcome == Outcome::provisioned ? line : line + " [" + std::string(info.code) + "]",
              std::move(fields));
 }
+
+// The store may hold more images than a process may open by default.
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kOpenFiles);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// A configuration that cannot be read is told by the provision itself.
+Budget budget_of(const Dir& root) {
+  const Result<Config> config = read_config(root);
+  return config ? config->budget : Budget();
+}
+
+// Whatever the provision waits for, a disk or a module that hangs: once its time is over, what is ordered after the
+// unit begins. The result is told when there is one.
+class BootGoesOn {
+ public:
+  explicit BootGoesOn(uint64_t deadline_usec) : thread_([this, deadline_usec] { wait(deadline_usec); }) {}
+  BootGoesOn(const BootGoesOn&) = delete;
+  BootGoesOn& operator=(const BootGoesOn&) = delete;
+  ~BootGoesOn() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_over_ = true;
+    }
+    ended_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  void wait(uint64_t deadline_usec) {
+    const uint64_t now = monotonic_usec();
+    const std::chrono::microseconds left(deadline_usec > now ? deadline_usec - now : 0);
+    std::unique_lock lock(mutex_);
+    if (ended_.wait_for(lock, left, [this] { return is_over_; })) return;
+    notify_ready("the driver is still being provisioned; the boot goes on without it");
+  }
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool is_over_ = false;
+  std::thread thread_;  // last: it uses the others
+};
 
 std::string unit_status(const Status& status) {
   const ReasonInfo& info = reason_info(status.reason);
@@ -148,6 +202,10 @@ int provision_main(int argc, char** argv) {
   const Result<Cancellation> cancellation = Cancellation::catch_signals();
   if (cancellation) host.cancel_fd = cancellation->fd();
   notify_status("looking at the host and its images");
+  raise_file_limit();
+  const uint64_t budget_usec = uint64_t{budget_of(*root).boot_sec} * 1'000'000;
+  host.deadline_usec = monotonic_usec() + budget_usec;
+  const BootGoesOn boot_goes_on(host.deadline_usec);
   Announcer announcer;
   const Status status = provision(host, announcer);
   announce(status);

@@ -1,11 +1,13 @@
-// What a node remembers across reboots: the good image for each kernel, and what failed. Holds no times, so that a
-// boot that changes nothing writes nothing.
+// What a node remembers across reboots: for each kernel the images that were good on it and what failed, and what a
+// person pinned. Written only when something happened: a boot that changes nothing writes nothing.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "sys/dir.hpp"
@@ -19,37 +21,73 @@ struct GoodImage {
   std::string driver;
   std::string version;
   std::string root_hash;
+  int64_t time = 0;  ///< when it was found good first: seconds since 1970
   bool operator==(const GoodImage&) const = default;
 };
 
-/// An image that is being loaded for the first time. Still there in another boot: the node went down meanwhile.
+/// An image whose modules are being loaded and that is not known to be good yet. Still there in another boot: the node
+/// went down meanwhile.
 struct Attempt {
-  std::string kernel_release;
   std::string version;
   std::string root_hash;
   std::string boot_id;  ///< of the boot that it was begun in
+  int64_t time = 0;
   bool operator==(const Attempt&) const = default;
 };
 
-/// An image that failed on this node and was put aside.
+/// An image that failed on this node.
 struct FailedImage {
   std::string version;
-  std::string reason;  ///< reason code
+  std::string reason;  ///< reason code of the last time
   std::string message;
-  uint64_t interruptions = 0;  ///< how often the node went down while it was loaded
+  uint64_t attempts = 0;
+  int64_t time = 0;  ///< of the last one
   bool operator==(const FailedImage&) const = default;
+
+  [[nodiscard]] bool is_put_aside() const;
 };
 
-/// An image that took the node down this often is not tried again, even if there is no other.
-constexpr uint64_t kMaxInterruptions = 3;
+/// After so many failed attempts an image is put aside: not used again, even if there is no other, until a person says
+/// so. After fewer it comes behind all that did not fail.
+constexpr uint64_t kMaxAttempts = 2;
+/// So many good images are remembered for each kernel.
+constexpr size_t kMaxGood = 4;
 
-struct State {
-  std::map<std::string, GoodImage> good;  ///< by kernel release
+/// What is remembered for one kernel release.
+struct KernelMemory {
+  std::vector<GoodImage> good;  ///< the last one first, each root hash once
   std::optional<Attempt> attempt;
   std::map<std::string, FailedImage> failed;  ///< by root hash
-  bool operator==(const State&) const = default;
+  bool operator==(const KernelMemory&) const = default;
+
+  [[nodiscard]] bool is_good(const std::string& root_hash) const;
+  /// Nothing if it never failed.
+  [[nodiscard]] const FailedImage* failure_of(const std::string& root_hash) const;
+  /// It is the last good one now, and its failures are forgotten.
+  void remember_good(GoodImage image);
+  /// One more failed attempt; it is good no longer.
+  void remember_failure(const std::string& root_hash, const std::string& version, std::string reason,
+                        std::string message, int64_t time);
 };
 
+/// What a person wants this node to stay with (driverext pin).
+struct Pin {
+  std::string driver;
+  std::string version;
+  std::string root_hash;  ///< of one image; empty: any image of that version
+  bool operator==(const Pin&) const = default;
+};
+
+struct State {
+  std::map<std::string, KernelMemory> kernels;  ///< by release
+  std::optional<Pin> pin;
+  bool operator==(const State&) const = default;
+
+  /// An empty one if nothing is remembered of that kernel.
+  [[nodiscard]] const KernelMemory& of(const std::string& kernel_release) const;
+};
+
+/// Format 2, or 1: what had failed then counts for every kernel that is named, since it did not say for which.
 Result<State> parse_state(std::string_view text);
 std::string format_state(const State& state);
 

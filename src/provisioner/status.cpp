@@ -19,6 +19,7 @@ OrderedJson status_to_json(const Status& status) {
     object["signerFingerprint"] = status.image->signer_fingerprint;
     object["image"] = status.image->path;
     object["origin"] = status.image->origin;
+    object["rung"] = status.rung;
   }
   if (status.userland) {
     object["userland"] = {{"version", status.userland->version},

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "host/facts.hpp"
 #include "provisioner/execute.hpp"
-#include "provisioner/facts.hpp"
 
 namespace driverext {
 
@@ -29,6 +29,7 @@ struct Status {
   std::string driver;
   std::string kernel_release;
   std::optional<ImageStatus> image;
+  std::string rung;                     ///< of the ladder, that the image is on
   std::optional<ImageStatus> userland;  ///< the image with the driver's user part, if that is another one
   std::vector<StepReport> steps;
   struct Rejected {

@@ -1,6 +1,7 @@
 // UniqueFd: the only class that closes a file descriptor.
 #pragma once
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <utility>
@@ -32,5 +33,11 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
+
+/// In a forked child: every descriptor but the standard ones and this one is closed.
+inline void close_all_but(int kept) {
+  if (kept > 3) ::syscall(SYS_close_range, 3U, static_cast<unsigned>(kept) - 1, 0U);
+  ::syscall(SYS_close_range, static_cast<unsigned>(kept) + 1, ~0U, 0U);
+}
 
 }  // namespace driverext

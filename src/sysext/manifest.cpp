@@ -79,6 +79,7 @@ std::vector<std::string_view> manifest_members(Kind kind) {
   add({"architecture", "os", "license", "created"});
   if (loadable) add({"toolchain"});
   add({"source"});
+  if (kind == Kind::complete || kind == Kind::userland) add({"firmware"});
   if (loadable) add({"builtFrom", "modules"});
   return members;
 }
@@ -130,6 +131,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
     TRY(manifest.source_sha256, json_string(object["source"], "sha256"));
     TRY_VOID(check_hex("source sha256", manifest.source_sha256, 64));
   }
+  TRY(manifest.firmware, optional_texts(object, "firmware"));
   if (manifest.is_loadable()) TRY_VOID(parse_loadable(object, manifest));
   if (manifest.kind == Kind::builder) TRY_VOID(parse_kernels(object, manifest));
   return manifest;
@@ -151,6 +153,7 @@ std::string format_manifest(const Manifest& manifest) {
   object["created"] = manifest.created;
   if (!manifest.toolchain.empty()) object["toolchain"] = manifest.toolchain;
   if (!manifest.source_sha256.empty()) object["source"] = {{"sha256", manifest.source_sha256}};
+  if (!manifest.firmware.empty()) object["firmware"] = manifest.firmware;
   if (manifest.is_loadable()) {
     if (!manifest.built_from.empty()) object["builtFrom"] = manifest.built_from;
     object["modules"] = OrderedJson::array();

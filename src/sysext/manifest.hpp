@@ -50,6 +50,7 @@ struct Manifest {
   std::string source_sha256;  ///< digest of the sources that all was made from, hex; empty: not told
   /// modules, complete: root hashes (hex) of the images that it was built from, its source and builder; can be empty
   std::vector<std::string> built_from;
+  std::vector<std::string> firmware;  ///< complete, userland: files below usr/lib/firmware that the image holds, sorted
   std::vector<ModuleRecord> modules;  ///< modules, complete; else empty
 
   /// Holds modules to load, not something to build from.

@@ -81,6 +81,19 @@ Result<void> parse_imports(const Json& object, ModuleRecord& record) {
   return {};
 }
 
+Result<void> parse_exports(const Json& object, ModuleRecord& record) {
+  if (!object.contains("exports")) return {};
+  TRY(const Json* list, filled_list(object, "exports", kMaxEntries));
+  for (const Json& entry : *list) {
+    if (!entry.is_string() || !is_symbol(entry.get_ref<const std::string&>())) {
+      return make_error(Errc::invalid_input,
+                        "\"exports\" of module " + record.name + " holds something else than symbols");
+    }
+    record.exports.push_back(entry.get<std::string>());
+  }
+  return {};
+}
+
 std::string crc_text(uint32_t crc) {
   std::array<char, kCrcSize + 1> text{};
   std::snprintf(text.data(), text.size(), "0x%08x", crc);
@@ -113,6 +126,7 @@ Result<ModuleRecord> parse_module_record(const Json& object) {
   TRY(record.firmware, optional_texts(object, "firmware"));
   TRY_VOID(parse_parameters(object, record));
   TRY_VOID(parse_imports(object, record));
+  TRY_VOID(parse_exports(object, record));
   return record;
 }
 
@@ -147,6 +161,7 @@ OrderedJson format_module_record(const ModuleRecord& record) {
   std::map<std::string, std::string> imports;
   for (const auto& [symbol, crc] : record.imports) imports.emplace(symbol, crc_text(crc));
   add(object, "imports", imports);
+  add(object, "exports", record.exports);
   return object;
 }
 

@@ -37,11 +37,12 @@ struct ModuleRecord {
   std::vector<std::string> firmware{};  ///< below usr/lib/firmware; can be patterns
   std::vector<ParameterRecord> parameters{};
   std::map<std::string, uint32_t> imports{};  ///< symbols of kernel and other modules → CRC
+  std::vector<std::string> exports{};         ///< symbols that it offers to other modules
 };
 
 inline constexpr auto kModuleMembers = std::to_array<std::string_view>(
     {"name", "path", "size", "sha256", "buildId", "version", "srcversion", "license", "signatureKeyId", "depends",
-     "softdeps", "aliases", "firmware", "parameters", "imports"});
+     "softdeps", "aliases", "firmware", "parameters", "imports", "exports"});
 inline constexpr auto kSoftdepMembers = std::to_array<std::string_view>({"pre", "post"});
 inline constexpr auto kParameterMembers = std::to_array<std::string_view>({"name", "type", "description"});
 

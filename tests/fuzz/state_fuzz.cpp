@@ -14,10 +14,12 @@ void run(std::string_view input) {
 
 std::vector<std::string> seeds() {
   State state;
-  state.good = {{"6.1", {"nvidia", "580", std::string(64, 'a')}}, {"6.2", {"nvidia", "580", std::string(64, 'b')}}};
+  state.kernels["6.1"].good = {{"nvidia", "580", std::string(64, 'a'), 1}};
+  state.kernels["6.2"].good = {{"nvidia", "580", std::string(64, 'b'), 2}, {"nvidia", "570", std::string(64, 'd'), 1}};
   const std::string settled = format_state(state);
-  state.attempt = Attempt{"6.1", "590", std::string(64, 'c'), "the boot before"};
-  state.failed[std::string(64, 'c')] = {"590", "load-interrupted", "the node went down", 2};
+  state.kernels["6.1"].attempt = Attempt{"590", std::string(64, 'c'), "the boot before", 3};
+  state.kernels["6.1"].failed[std::string(64, 'c')] = {"590", "load-interrupted", "the node went down", 2, 4};
+  state.pin = Pin{"nvidia", "580", ""};
   return {settled, format_state(state)};
 }
 

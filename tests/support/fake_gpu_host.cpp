@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "crypto/digest.hpp"
+#include "provisioner/verified_cache.hpp"
 #include "verdict.hpp"
 
 namespace driverext::test {
@@ -42,7 +43,8 @@ minor = 0
 optional = true
 [root]
 path = "/run/testgpu/driver"
-check = ["tool", "-L"]
+[check]
+command = ["tool", "-L"]
 [toolkit]
 libraries = ["*.so.{version}"]
 programs = ["tool"]
@@ -233,7 +235,9 @@ std::map<std::string, std::string> FakeGpuHost::files() const {
   const fs::path top = path("");
   for (auto it = fs::recursive_directory_iterator(top); it != fs::recursive_directory_iterator(); ++it) {
     const std::string name = it->path().lexically_relative(top).string();
-    if (name == "proc" || name == "sys" || name == "var/lib/driverext") {
+    // What was verified is remembered whether or not it could be used.
+    if (name == kVerifiedFile) continue;
+    if (name == "proc" || name == "sys" || name == "var/lib/driverext" || name == kManifestTexts) {
       it.disable_recursion_pending();
       continue;
     }

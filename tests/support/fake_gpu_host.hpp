@@ -53,7 +53,7 @@ class FakeGpuHost : public FakeHost {
   void configure(const std::string& more) const;
 
   /// All that a person could notice: path, mode and content of files and links, and the folders. Not below proc, sys
-  /// and var/lib/driverext.
+  /// and var/lib/driverext, and not what is remembered of verified images.
   [[nodiscard]] std::map<std::string, std::string> files() const;
   /// What the node remembers.
   [[nodiscard]] State state() const { return StateFile::read(root()).state(); }

@@ -333,12 +333,27 @@ const FakeModuleFile* FakeKernel::module_file_at(const std::string& path) const 
   return file == module_files_.end() ? nullptr : &file->second;
 }
 
+Result<void> FakeKernel::open_node(const std::string& path) {
+  TRY_VOID(question());
+  const auto unanswered = unanswered_.find(path);
+  if (unanswered != unanswered_.end())
+    return os_failure(unanswered->second, "device node " + path + " cannot be opened");
+  if (!state_.nodes.contains(path)) return os_failure(ENOENT, "device node " + path + " cannot be opened");
+  return {};
+}
+
 Result<void> FakeKernel::load_module(const std::string& path, const std::string& parameters) {
   TRY_VOID(side_effect("load_module " + path));
   if (!exists(path)) return os_failure(ENOENT, "cannot open module " + path);
   const FakeModuleFile* file = module_file_at(path);
   if (file == nullptr) return os_failure(ENOEXEC, "the kernel refused module " + path);
   const FakeModuleFile& module = *file;
+  if (module.refused_with == ETIMEDOUT) {
+    Error error =
+        make_error(Errc::transient, Reason::load_timeout, "module " + path + " did not finish loading in time");
+    error.os_error = ETIMEDOUT;
+    return error;
+  }
   if (module.refused_with != 0) return os_failure(module.refused_with, "the kernel refused module " + path);
   for (const auto& [target, mount] : state_.mounts) {
     if (corruption_ != Corruption::module_block || !path.starts_with(target + "/")) continue;
@@ -364,7 +379,13 @@ Result<std::optional<LoadedModule>> FakeKernel::find_module(const std::string& n
   TRY_VOID(question());
   const auto module = state_.modules.find(module_name_form(name));
   if (module == state_.modules.end()) return std::optional<LoadedModule>();
-  return std::optional(LoadedModule{module->first, module->second});
+  LoadedModule loaded{module->first, module->second, "live", ""};
+  for (const auto& [key, file] : module_files_) {
+    if (file.name != loaded.name || file.build_id != loaded.build_id) continue;
+    loaded.state = file.state;
+    loaded.version = file.version;
+  }
+  return std::optional(std::move(loaded));
 }
 
 Result<void> FakeKernel::unload_module(const std::string& name) {

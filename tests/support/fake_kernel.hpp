@@ -28,6 +28,8 @@ struct FakeModuleFile {
   std::string image = {};  ///< root hash of the image that it is in; empty: wherever else it is found
   int refused_with = 0;    ///< errno
   bool works = true;       ///< finds its hardware: what it registers is there once it is loaded
+  std::string version = {};
+  std::string state = "live";  ///< what /sys/module shows once it is loaded
 };
 
 /// A number that a module registers, and the device nodes are somebody else's to make.
@@ -109,6 +111,9 @@ class FakeKernel final : public Kernel {
   void place_node(const std::string& path, const DeviceNode& node) { state_.nodes[path] = node; }
   void mark_corrupted(const std::string& name) { corrupted_.insert(name); }
 
+  /// Nothing answers there: opening this node fails with this errno.
+  void refuse_to_open(const std::string& path, int os_error) { unanswered_[path] = os_error; }
+
   /// The n-th side effect from now (1 is the next) fails with this errno and does nothing.
   void fail_call(int n, int os_error);
   /// The n-th question from now fails with this errno.
@@ -134,6 +139,9 @@ class FakeKernel final : public Kernel {
   Result<void> make_node(const std::string& path, const DeviceNode& node) override;
   Result<std::optional<DeviceNode>> find_node(const std::string& path) override;
   Result<void> remove_node(const std::string& path) override;
+  Result<void> open_node(const std::string& path) override;
+  void limit_loading(uint64_t deadline_usec) override { load_deadline_usec_ = deadline_usec; }
+  [[nodiscard]] uint64_t load_deadline_usec() const { return load_deadline_usec_; }
   Result<void> load_module(const std::string& path, const std::string& parameters) override;
   Result<std::optional<LoadedModule>> find_module(const std::string& name) override;
   Result<void> unload_module(const std::string& name) override;
@@ -178,6 +186,8 @@ class FakeKernel final : public Kernel {
   std::set<std::string> built_in_;
   std::set<std::string> corrupted_;
   std::map<std::string, std::string> parameters_;
+  std::map<std::string, int> unanswered_;  // nodes, by path
+  uint64_t load_deadline_usec_ = 0;
   Corruption corruption_ = Corruption::none;
   uint64_t next_device_ = 1;
   int side_effects_ = 0;

@@ -79,6 +79,10 @@ class FakeHost {
   void add_host_module(const std::string& name, const std::vector<std::string>& depends);
 };
 
+/// The first question of a provision is whether an image's modules run already. If it cannot be answered, they are
+/// taken not to: what comes next will tell.
+inline constexpr int kQuestionsOfTheSurvey = 1;
+
 /// The device that the sample driver makes.
 inline constexpr const char* kSampleNode = "dev/video0";
 inline constexpr const char* kSampleSysfs = "sys/class/video4linux/video0/dev";

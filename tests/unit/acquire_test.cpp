@@ -48,7 +48,7 @@ struct Situation {
   }
   void note_failed(const std::string& bytes, const std::string& version) {
     State state;
-    state.failed[test::signature_of(bytes)["rootHash"]] = {version, "check-failed", "x", 0};
+    state.kernels[test::kSampleKernel].failed[test::signature_of(bytes)["rootHash"]] = {version, "check-failed", "x", 1, 1};
     host_.write(kStateFile, format_state(state));
   }
   void store_build_input() {
@@ -112,7 +112,8 @@ struct Situation {
     EXPECT_TRUE(must(host_.root().list("run/driverext/mounts")).empty());
   }
   [[nodiscard]] Inventory inventory() const {
-    return must(take_inventory(host_.root(), must(load_trust(host_.root())), test::kNow));
+    LazyTrust trust(host_.root());
+    return must(take_inventory(host_.root(), trust, test::kNow));
   }
 
   FakeHost host_;
@@ -254,13 +255,13 @@ TEST_F(Acquire, BuiltImageIsSignedByTheNodeAndStored) {
   EXPECT_TRUE(found.rejected.empty());
   const KnownImage* built = nullptr;
   for (const KnownImage& known : found.images) {
-    if (known.image.root_hash_hex() == result->root_hash) built = &known;
+    if (known.identity().root_hash == result->root_hash) built = &known;
   }
   ASSERT_NE(built, nullptr);
   EXPECT_EQ(built->origin, Origin::built);
   EXPECT_EQ(built->place, Place::store);
-  EXPECT_EQ(built->image.signer().fingerprint, must(open_node_key(host_.root())).fingerprint());
-  const Manifest& manifest = built->image.manifest();
+  EXPECT_EQ(built->identity().signer_fingerprint, must(open_node_key(host_.root())).fingerprint());
+  const Manifest& manifest = *must(built->manifest());
   EXPECT_EQ(manifest.kind, Kind::modules);
   EXPECT_EQ(manifest.driver, "testcam");
   EXPECT_EQ(manifest.kernel_release, test::kSampleKernel);

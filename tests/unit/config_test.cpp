@@ -38,6 +38,40 @@ TEST(Config, NamesTheDriver) {
   EXPECT_EQ(must(config(root, "# comment\n[driver]\nname = \"nvidia\"\n")).driver, "nvidia");
 }
 
+TEST(Config, SaysWhichVersionFlavorAndHardwareAreWanted) {
+  const TempDir root;
+  const std::string head = "[driver]\nname = \"a\"\n";
+  const Config plain = must(config(root, head));
+  EXPECT_EQ(plain.version.kind, VersionWish::Kind::latest);
+  EXPECT_EQ(plain.flavor, "");
+  EXPECT_EQ(plain.hardware, HardwareNeed::required);
+  EXPECT_EQ(plain.budget.boot_sec, 60U);
+  const Config all =
+      must(config(root, head + "version = \"580\"\nflavor = \"open\"\nhardware = \"optional\"\n[budget]\nboot "
+                               "= 5\nfetch = 6\nbuild = 7\n"));
+  EXPECT_EQ(all.version, (VersionWish{VersionWish::Kind::branch, "580"}));
+  EXPECT_EQ(all.flavor, "open");
+  EXPECT_EQ(all.hardware, HardwareNeed::optional);
+  EXPECT_EQ(all.budget.boot_sec + all.budget.fetch_sec + all.budget.build_sec, 18U);
+  EXPECT_EQ(must(config(root, head + "flavor = \"auto\"\n")).flavor, "");
+}
+
+TEST(Config, VersionWishesAreBranchesAndVersions) {
+  const auto wish = [](const char* text) { return must(parse_version_wish(text)); };
+  EXPECT_TRUE(wish("latest").allows("1"));
+  EXPECT_TRUE(wish("580").allows("580.159.04"));
+  EXPECT_TRUE(wish("580").allows("580"));
+  EXPECT_FALSE(wish("580").allows("5801"));
+  EXPECT_FALSE(wish("580").allows("570.1"));
+  EXPECT_TRUE(wish("580.159.04").allows("580.159.04"));
+  EXPECT_FALSE(wish("580.159.04").allows("580.159.04.1"));
+  EXPECT_TRUE(wish("0.15.*").allows("0.15.3"));
+  EXPECT_FALSE(wish("0.15.*").allows("0.16.0"));
+  for (const char* bad : {"", "../x", "*", ".*", "a b", "580.*.*"}) {
+    EXPECT_EQ(verdict(parse_version_wish(bad)), "invalid_input") << bad;
+  }
+}
+
 TEST(Config, MissingFileSaysWhatItNeeds) {
   const TempDir root;
   EXPECT_EQ(verdict(read_config(root.dir())), "invalid_input/config-invalid");
@@ -49,7 +83,15 @@ TEST(Config, ErrorsNameFileAndLine) {
   const Refused cases[] = {
       {"[driver]\nname = \n", 2, ""},
       {"[driver]\nname = \"a\"\nname = \"b\"\n", 3, ""},
-      {"[driver]\nname = \"a\"\n\nversion = \"1\"\n", 4, "\"version\""},
+      {"[driver]\nname = \"a\"\n\nversions = \"1\"\n", 4, "\"versions\""},
+      {"[driver]\nname = \"a\"\nversion = \"../1\"\n", 3, "latest, pinned"},
+      {"[driver]\nname = \"a\"\nversion = 580\n", 3, "not a string"},
+      {"[driver]\nname = \"a\"\nflavor = \"a b\"\n", 3, "flavor"},
+      {"[driver]\nname = \"a\"\nhardware = \"no\"\n", 3, "required and optional"},
+      {"[driver]\nname = \"a\"\n[budget]\nboot = 0\n", 4, "1 to 86400"},
+      {"[driver]\nname = \"a\"\n[budget]\nfetch = \"5\"\n", 4, "1 to 86400"},
+      {"[driver]\nname = \"a\"\n[budget]\nbuild = 86401\n", 4, "1 to 86400"},
+      {"[driver]\nname = \"a\"\n[budget]\nstage = 5\n", 4, "\"stage\""},
       {"x = 1\n[driver]\nname = \"a\"\n", 1, "\"x\""},
       {"[driver]\nname = 1\n", 2, "not a string"},
       {"[driver]\n", 1, "\"name\" is missing"},

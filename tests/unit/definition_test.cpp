@@ -172,12 +172,15 @@ const std::string kRoot = "[root]\npath = \"/run/cam/driver\"\n";
 TEST(Definition, UserPartIsRead) {
   const Definition definition =
       must(parsed(kHead + kRoot +
-                  "check = [\"tool\", \"-L\"]\n[toolkit]\nlibraries = [\"*.so.{version}\"]\nprograms = [\"tool\"]\n"
+                  "[check]\ncommand = [\"tool\", \"-L\"]\ntimeout = 5\n[toolkit]\nlibraries = "
+                  "[\"*.so.{version}\"]\nprograms = [\"tool\"]\n"
                   "cdi = { kind = \"cam.test/unit\", file = \"/run/cdi/cam.yaml\" }\nconfig = { file = "
                   "\"/etc/cam/config.toml\", table = "
                   "\"cli\", key = \"root\" }\nruntime = { name = \"cam\", path = \"/usr/bin/cam-runtime\" }\n"));
   EXPECT_EQ(definition.root->path, "run/cam/driver");
-  EXPECT_EQ(definition.check, (std::vector<std::string>{"tool", "-L"}));
+  EXPECT_EQ(definition.check.command, (std::vector<std::string>{"tool", "-L"}));
+  EXPECT_EQ(definition.check.timeout_sec, 5U);
+  EXPECT_EQ(definition.check.builtin, std::vector<BuiltinCheck>{BuiltinCheck::modules});
   const DefinedToolkit& toolkit = *definition.toolkit;
   EXPECT_EQ(toolkit.libraries, std::vector<std::string>{"*.so.{version}"});
   EXPECT_EQ(toolkit.programs, std::vector<std::string>{"tool"});
@@ -199,7 +202,7 @@ TEST(Definition, BadUserPartNamesFileAndLine) {
       {kHead + "[root]\npath = \"run/driver\"\n", 4, "/run/"},
       {kHead + "[root]\npath = \"/run/../etc\"\n", 4, "/run/"},
       {kHead + "[root]\npath = \"/run/\"\n", 4, "/run/"},
-      {kHead + kRoot + "check = \"tool\"\n", 6, "list of strings"},
+      {kHead + kRoot + "check = [\"tool\"]\n", 6, "\"check\""},
       {kHead + kRoot + "mount = true\n", 6, "\"mount\""},
       {kHead + "[toolkit]\nprograms = [\"x\"]\n", 4, "[root]"},
       {toolkit + "programs = \"x\"\n", 7, "list of strings"},
@@ -226,6 +229,43 @@ TEST(Definition, BadUserPartNamesFileAndLine) {
   }
 }
 
+TEST(Definition, CheckIsRead) {
+  const Definition all = must(parsed(kHead + "[check]\nbuiltin = [\"versions\", \"nodes\"]\n"));
+  EXPECT_EQ(all.check.builtin, (std::vector<BuiltinCheck>{BuiltinCheck::versions, BuiltinCheck::nodes}));
+  EXPECT_TRUE(must(parsed(kHead + "[check]\nbuiltin = []\n")).check.builtin.empty());
+  const Refused cases[] = {
+      {kHead + "[check]\nbuiltin = [\"x\"]\n", 4, "modules, nodes and versions"},
+      {kHead + "[check]\nbuiltin = \"nodes\"\n", 5, "list of strings"},
+      {kHead + "[check]\ncommand = [\"tool\"]\n", 4, "[root]"},
+      {kHead + kRoot + "[check]\ncommand = \"tool\"\n", 7, "list of strings"},
+      {kHead + "[check]\ntimeout = 0\n", 5, "1 to 600"},
+      {kHead + "[check]\ntimeout = 601\n", 5, "1 to 600"},
+      {kHead + "[check]\ntimeout = \"5\"\n", 5, "1 to 600"},
+      {kHead + "[check]\ntime = 5\n", 5, "\"time\""},
+  };
+  for (const Refused& bad : cases) expect_refused(bad);
+}
+
+TEST(Definition, HardwareIsRead) {
+  const Definition definition = must(parsed("conflicts = [\"old-cam\"]\n" + kHead +
+                                            "[[hardware]]\nname = \"old ones\"\nmodaliases = [\"pci:v1*\"]\nflavors = "
+                                            "[\"a\", \"b\"]\noldest = \"1.0\"\nnewest = \"2\"\n"));
+  EXPECT_EQ(definition.conflicts, std::vector<std::string>{"old_cam"});
+  ASSERT_EQ(definition.hardware.size(), 1U);
+  EXPECT_EQ(definition.hardware[0].flavors.size(), 2U);
+  EXPECT_EQ(definition.hardware[0].oldest, "1.0");
+  EXPECT_EQ(definition.hardware[0].newest, "2");
+  const std::string head = kHead + "[[hardware]]\n";
+  const Refused cases[] = {
+      {head + "name = \"x\"\n", 4, "names no device"},
+      {head + "modaliases = [\"x\"]\n", 4, "\"name\" is missing"},
+      {head + "name = \"x\"\nmodaliases = \"x\"\n", 6, "list of strings"},
+      {head + "name = \"x\"\nmodaliases = [\"x\"]\nnewest = 5\n", 7, "not a string"},
+      {head + "name = \"x\"\nmodaliases = [\"x\"]\nflavor = \"a\"\n", 7, "\"flavor\""},
+  };
+  for (const Refused& bad : cases) expect_refused(bad);
+}
+
 TEST(Definition, ShippedDefinitionsAreRight) {
   const TempDir root;
   for (const char* name : {"v4l2loopback", "nvidia"}) {
@@ -242,7 +282,10 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   EXPECT_EQ(gpu.nodes.size(), 5U);
   ASSERT_TRUE(gpu.root);
   EXPECT_EQ(gpu.root->path, "run/nvidia/driver");
-  EXPECT_EQ(gpu.check, (std::vector<std::string>{"nvidia-smi", "-L"}));
+  EXPECT_EQ(gpu.check.command, (std::vector<std::string>{"nvidia-smi", "-L"}));
+  EXPECT_EQ(gpu.check.builtin.size(), 3U);
+  EXPECT_EQ(gpu.conflicts, (std::vector<std::string>{"nouveau", "nova_core"}));
+  EXPECT_EQ(gpu.hardware.size(), 3U);
   ASSERT_TRUE(gpu.toolkit);
   EXPECT_EQ(gpu.toolkit->cdi_file, "run/cdi/nvidia.yaml");
 }

@@ -55,10 +55,10 @@ class ExecuteTest : public ::testing::Test {
 
 TEST_F(ExecuteTest, AllStepsInOrderEachReportedOnce) {
   const Status status = host_.provision();
-  EXPECT_EQ(steps(status), "import done, verify done, attach done, load done, devices satisfied, commit done");
+  EXPECT_EQ(steps(status), "import done, verify done, attach done, load done, devices satisfied, check satisfied, commit done");
   EXPECT_EQ(host_.progress.begun,
-            (std::vector<std::string>{"import", "verify", "attach", "load", "devices", "commit"}));
-  EXPECT_EQ(host_.progress.ended.size(), 6U);
+            (std::vector<std::string>{"import", "verify", "attach", "load", "devices", "check", "commit"}));
+  EXPECT_EQ(host_.progress.ended.size(), 7U);
   for (const StepReport& report : status.steps) EXPECT_FALSE(report.message.empty());
 }
 
@@ -132,13 +132,13 @@ TEST_F(ExecuteTest, FailedCommitUndoesEverything) {
   host_.write(std::string(kStore) + "/" + hash + "/testcam.raw", sample_bytes());
   must(host_.root().remove_file(std::string(kInbox) + "/testcam.raw"));
   State state;
-  state.good[test::kSampleKernel] = {"testcam", "1.0", hash};
-  state.failed[hash] = {"1.0", "check-failed", "once", 0};
+  state.kernels[test::kSampleKernel].good = {{"testcam", "1.0", hash, 1}};
+  state.kernels[test::kSampleKernel].failed[hash] = {"1.0", "check-failed", "once", 1, 1};
   host_.write(kStateFile, format_state(state));
   take_place_of_state(host_);
   const Status status = host_.provision();
   EXPECT_EQ(steps(status),
-            "import satisfied, verify done, attach undone, load undone, devices satisfied, commit failed");
+            "import satisfied, verify done, attach undone, load undone, devices satisfied, check satisfied, commit failed");
   EXPECT_EQ(reason(status), "step-failed");
   expect_kernel_untouched();
   EXPECT_EQ(test::read_whole(host_.path(kStateFile)), format_state(state));

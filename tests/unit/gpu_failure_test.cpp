@@ -63,14 +63,14 @@ class EveryGpuCallFailsOnce : public ::testing::TestWithParam<Situation> {
     EXPECT_EQ(status.steps.back().outcome, StepOutcome::failed);
     EXPECT_EQ(host.kernel.state(), kernel) << status.message << "\n" << test::to_text(host.kernel.state());
     EXPECT_EQ(host.files(), files) << status.message;
-    EXPECT_TRUE(host.state().good.empty());
-    EXPECT_FALSE(host.state().attempt);
+    EXPECT_TRUE(host.state().of(test::kSampleKernel).good.empty());
+    EXPECT_FALSE(host.state().of(test::kSampleKernel).attempt);
 
     // And nothing stands in the way of the next attempt.
     host.kernel.forget_calls();
     const Status next = host.provision();
     EXPECT_EQ(next.reason, Reason::provisioned) << next.message;
-    EXPECT_TRUE(host.state().failed.empty());
+    EXPECT_TRUE(host.state().of(test::kSampleKernel).failed.empty());
   }
 
   int side_effects_ = 0;
@@ -88,7 +88,7 @@ TEST_P(EveryGpuCallFailsOnce, SideEffectsThatFailLeaveNothingBehind) {
 }
 
 TEST_P(EveryGpuCallFailsOnce, QuestionsThatFailLeaveNothingBehind) {
-  for (int n = 1; n <= questions_; ++n) {
+  for (int n = test::kQuestionsOfTheSurvey + 1; n <= questions_; ++n) {
     expect_undone(n, [&](FakeGpuHost& host) { host.kernel.fail_question(n, EIO); });
   }
 }

@@ -283,7 +283,7 @@ TEST_F(GpuHalves, ModulesAndUserlandAreOneDriver) {
   EXPECT_EQ(host_.kernel.state().mounts.at(host_.path(test::kGpuRoot) + "/usr").number,
             host_.kernel.state().mounts.at(host_.path("run/driverext/mounts/" + userland)).number);
   EXPECT_EQ(must(host_.root().read_link("run/extensions/testgpu-userland")), "../driverext/mounts/" + userland);
-  EXPECT_EQ(host_.state().good.at(test::kSampleKernel).root_hash, status.image->root_hash);
+  EXPECT_EQ(host_.state().of(test::kSampleKernel).good.front().root_hash, status.image->root_hash);
 
   host_.kernel.forget_calls();
   EXPECT_EQ(steps_text(host_.provision()).find("done"), std::string::npos);

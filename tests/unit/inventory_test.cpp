@@ -21,7 +21,8 @@ using test::sample_bytes;
 using test::verdict;
 
 Inventory take(const FakeHost& host) {
-  return must(take_inventory(host.root(), must(load_trust(host.root())), test::kNow));
+  LazyTrust trust(host.root());
+  return must(take_inventory(host.root(), trust, test::kNow));
 }
 
 VerifiedImage verified(const FakeHost& host, const std::string& name) {
@@ -165,7 +166,7 @@ TEST(Inventory, NoteOfAnErrorThatIsNotUtf8IsWritten) {
 
 TEST(Inventory, StoreNameIsMadeOfRootHashAndDriver) {
   const VerifiedImage image = must(test::verify_bytes(sample_bytes()));
-  EXPECT_EQ(store_name(image), "var/lib/driverext/store/" + image.root_hash_hex() + "/testcam.raw");
+  EXPECT_EQ(store_name(identity_of(image)), "var/lib/driverext/store/" + image.root_hash_hex() + "/testcam.raw");
 }
 
 // The node's own key: what it built itself counts where it put it, and nowhere else.
@@ -258,9 +259,9 @@ TEST(Inventory, OriginIsNotedBesideTheImageForPeople) {
   ASSERT_EQ(take(host).images.size(), 1U);
   EXPECT_EQ(take(host).images[0].origin, Origin::channel);
   // Whatever it says, it decides nothing: only the node's key makes an image a built one.
-  host.write(store_folder(image) + "/origin", "built\n");
+  host.write(store_folder(identity_of(image)) + "/origin", "built\n");
   EXPECT_EQ(take(host).images[0].origin, Origin::local);
-  host.write(store_folder(image) + "/origin", std::string(100'000, 'x'));
+  host.write(store_folder(identity_of(image)) + "/origin", std::string(100'000, 'x'));
   EXPECT_EQ(take(host).images[0].origin, Origin::local);
 }
 
@@ -282,7 +283,7 @@ TEST(Inventory, FileThatTookTheVerifiedOnesNameIsNotStored) {
   host.drop("x.raw", sample_bytes());
   EXPECT_EQ(verdict(move_to_store(host.root(), name, image, Origin::local)), "conflict");
   EXPECT_TRUE(must(host.root().status(name)));
-  EXPECT_FALSE(must(host.root().status(store_name(image))));
+  EXPECT_FALSE(must(host.root().status(store_name(identity_of(image)))));
 }
 
 }  // namespace

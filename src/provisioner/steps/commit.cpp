@@ -8,13 +8,11 @@ namespace {
 class CommitStep final : public Step {
  public:
   explicit CommitStep(const StepContext& context) : context_(context) {
-    const Manifest& manifest = context.image->manifest();
+    const ImageIdentity& image = context.image->identity();
     before_ = context.state.state();
     wanted_ = before_;
-    const std::string root_hash = context.image->root_hash_hex();
-    wanted_.good[context.facts.kernel_release] = {manifest.driver, manifest.version, root_hash};
-    wanted_.attempt.reset();
-    wanted_.failed.erase(root_hash);
+    wanted_.kernels[context.facts.kernel_release].remember_good(
+        {image.driver, image.version, image.root_hash, context.now});
   }
 
   Result<Probe> probe() override { return wanted_ == before_ ? Probe::satisfied : Probe::needed; }

@@ -62,7 +62,8 @@ class ImportStep final : public Step {
 
   Result<void> keep(const KnownImage& known) {
     // What is there under this root hash is damaged, or the inventory has found this one whole.
-    TRY_VOID(move_to_store(context_.root, known.name, known.image, Origin::local));
+    TRY(const VerifiedImage* image, known.open());
+    TRY_VOID(move_to_store(context_.root, known.name, *image, Origin::local));
     if (known.place == Place::quarantine) return context_.root.remove_file(quarantine_note_name(known.name));
     return {};
   }

@@ -36,16 +36,17 @@ class LoadStep final : public Step {
       }
     }
     Probe found = Probe::satisfied;
-    for (const ModuleRecord& record : manifest().modules) {
-      TRY(const bool there, is_loaded(record));
+    for (const ModuleIdentity& module : image().modules) {
+      TRY(const bool there, is_loaded(module));
       if (!there) found = Probe::needed;
     }
     return found;
   }
 
   Result<void> apply() override {
+    TRY(manifest_, context_.image->manifest());
     std::vector<ModuleNode> nodes;
-    for (const ModuleRecord& record : manifest().modules) nodes.push_back({record.name, record.depends});
+    for (const ModuleRecord& record : manifest_->modules) nodes.push_back({record.name, record.depends});
     TRY(const LoadOrder order, order_modules(nodes));
     TRY_VOID(note_attempt());
     for (const std::string& name : order.external) TRY_VOID(load_dependency(name));
@@ -63,7 +64,7 @@ class LoadStep final : public Step {
     if (noted_) {
       noted_ = false;
       State state = context_.state.state();
-      state.attempt.reset();
+      state.kernels[context_.facts.kernel_release].attempt.reset();
       Result<void> written = context_.state.write(std::move(state));
       if (!written && result) result = std::move(written);
     }
@@ -75,34 +76,36 @@ class LoadStep final : public Step {
   // good needs no such note, and a boot that changes nothing writes nothing.
   Result<void> note_attempt() {
     State state = context_.state.state();
-    const std::string root_hash = context_.image->root_hash_hex();
-    const auto good = state.good.find(context_.facts.kernel_release);
-    if (good != state.good.end() && good->second.root_hash == root_hash) return {};
-    state.attempt = Attempt{context_.facts.kernel_release, manifest().version, root_hash, context_.facts.boot_id};
+    KernelMemory& memory = state.kernels[context_.facts.kernel_release];
+    if (memory.is_good(image().root_hash)) return {};
+    memory.attempt = Attempt{image().version, image().root_hash, context_.facts.boot_id, context_.now};
     noted_ = true;
     return context_.state.write(std::move(state));
   }
 
-  [[nodiscard]] const Manifest& manifest() const { return context_.image->manifest(); }
+  [[nodiscard]] const ImageIdentity& image() const { return context_.image->identity(); }
 
   [[nodiscard]] const ModuleRecord& record_of(const std::string& name) const {
-    return *std::find_if(manifest().modules.begin(), manifest().modules.end(),
+    return *std::find_if(manifest_->modules.begin(), manifest_->modules.end(),
                          [&](const ModuleRecord& record) { return record.name == name; });
   }
 
   [[nodiscard]] bool holds(const std::string& name) const {
-    return std::any_of(manifest().modules.begin(), manifest().modules.end(),
-                       [&](const ModuleRecord& record) { return record.name == name; });
+    return std::any_of(image().modules.begin(), image().modules.end(),
+                       [&](const ModuleIdentity& module) { return module.name == name; });
   }
 
   // True if the loaded module of that name is the one in the image.
-  Result<bool> is_loaded(const ModuleRecord& record) {
-    TRY(const std::optional<LoadedModule> loaded, context_.kernel.find_module(record.name));
+  Result<bool> is_loaded(const ModuleIdentity& module) {
+    TRY(const std::optional<LoadedModule> loaded, context_.kernel.find_module(module.name));
     if (!loaded) return false;
-    if (loaded->build_id == record.build_id) return true;
+    if (loaded->build_id == module.build_id) return true;
     return make_error(Errc::conflict, Reason::module_conflict,
-                      "module " + record.name + " is loaded already, and not from this image (build id " +
-                          (loaded->build_id.empty() ? "unknown" : loaded->build_id) + ", not " + record.build_id + ")");
+                      "module " + module.name + " is loaded already, and not from this image (build id " +
+                          (loaded->build_id.empty() ? "unknown" : loaded->build_id) + ", not " + module.build_id + ")");
+  }
+  Result<bool> is_loaded(const ModuleRecord& record) {
+    return is_loaded(ModuleIdentity{record.name, record.build_id, record.version});
   }
 
   Result<void> load_dependency(const std::string& name) {
@@ -124,7 +127,7 @@ class LoadStep final : public Step {
   Result<void> load_own(const ModuleRecord& record) {
     TRY(const bool there, is_loaded(record));
     if (there) return {};
-    const std::string path = context_.root.path_of(mount_name(*context_.image) + "/" + record.path);
+    const std::string path = context_.root.path_of(mount_name(image()) + "/" + record.path);
     const auto defined = std::find_if(context_.definition.modules.begin(), context_.definition.modules.end(),
                                       [&](const DefinedModule& module) { return module.name == record.name; });
     const std::string parameters = defined != context_.definition.modules.end() ? defined->parameters : "";
@@ -140,19 +143,20 @@ class LoadStep final : public Step {
 
   Error failure(const ModuleRecord& record, Error error) {
     // A block that does not match its hash reads as EIO; dm-verity remembers that it met one.
-    const Result<std::optional<VerityDevice>> device = context_.kernel.find_verity(verity_name(*context_.image));
+    const Result<std::optional<VerityDevice>> device = context_.kernel.find_verity(verity_name(image()));
     if (device && *device && (*device)->corrupted) {
       return make_error(
           Errc::untrusted, Reason::data_corrupt,
           "a data block of module " + record.name + " does not match its signed hash; the kernel refused to read it");
     }
     error.what += explain(error.os_error);
-    error.reason = Reason::module_load_failed;
+    if (error.reason != Reason::load_timeout) error.reason = Reason::module_load_failed;
     return error;
   }
 
   const StepContext& context_;
-  std::vector<std::string> loaded_;  // by this step, in order
+  const Manifest* manifest_ = nullptr;  // read by apply
+  std::vector<std::string> loaded_;     // by this step, in order
   bool noted_ = false;
 };
 

@@ -14,8 +14,8 @@ class MergeStep final : public Step {
  public:
   explicit MergeStep(const StepContext& context)
       : context_(context),
-        link_("run/extensions/" + extension_name(context.userland->manifest())),
-        target_("../driverext/mounts/" + context.userland->root_hash_hex()) {}
+        link_("run/extensions/" + extension_name(context.userland->identity())),
+        target_("../driverext/mounts/" + context.userland->identity().root_hash) {}
 
   Result<Probe> probe() override {
     TRY(before_, context_.root.read_link(link_));
@@ -56,7 +56,7 @@ class MergeStep final : public Step {
   // trust, or hide what the OS says of it. A whiteout shows as a file of that name.
   Result<void> refuse_own_settings() {
     for (const char* name : {"usr/lib/driverext/trust", "usr/lib/driverext/driverext.toml.d"}) {
-      TRY(const auto there, context_.root.status(mount_name(*context_.userland) + "/" + name));
+      TRY(const auto there, context_.root.status(mount_name(context_.userland->identity()) + "/" + name));
       if (!there) continue;
       return make_error(Errc::incompatible, Reason::merge_failed,
                         "the image brings " + std::string(name) + ", which is the host's to say; it is not merged");
@@ -74,7 +74,8 @@ class MergeStep final : public Step {
   // The manifest that the host's /usr shows is this image's.
   Result<bool> is_merged() {
     TRY(const auto text, context_.root.read_if_there(kManifestPath, kMaxManifestSize));
-    return text == context_.userland->manifest_text();
+    TRY(const std::string signed_text, context_.userland->manifest_text());
+    return text == signed_text;
   }
 
   const StepContext& context_;

@@ -20,14 +20,15 @@ class RootStep final : public Step {
   explicit RootStep(const StepContext& context)
       : context_(context),
         place_(context.definition.root->path),
-        aside_("run/driverext/roots/" + context.userland->root_hash_hex()),
-        image_(mount_name(*context.userland)) {}
+        aside_("run/driverext/roots/" + context.userland->identity().root_hash),
+        image_(mount_name(context.userland->identity())) {}
 
   Result<Probe> probe() override {
     TRY(const auto mounted, context_.kernel.find_mount(path(place_)));
     if (!mounted) return Probe::needed;
     TRY(const auto manifest, context_.root.read_if_there(place_ + "/" + std::string(kManifestPath), kMaxManifestSize));
-    if (manifest == context_.userland->manifest_text()) return Probe::satisfied;
+    TRY(const std::string signed_text, context_.userland->manifest_text());
+    if (manifest == signed_text) return Probe::satisfied;
     return make_error(Errc::conflict, Reason::mount_conflict, "something else is mounted at " + path(place_));
   }
 

@@ -5,11 +5,11 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "host/facts.hpp"
 #include "kernel/kernel.hpp"
 #include "modules/host_modules.hpp"
 #include "provisioner/config.hpp"
 #include "provisioner/definition.hpp"
-#include "provisioner/facts.hpp"
 #include "provisioner/inventory.hpp"
 #include "provisioner/plan.hpp"
 #include "provisioner/state.hpp"
@@ -31,9 +31,14 @@ struct StepContext {
   const Definition& definition;
   const Inventory& inventory;
   StateFile& state;
-  const VerifiedImage* image = nullptr;     ///< the chosen one; none in a plan without
-  const VerifiedImage* userland = nullptr;  ///< the one with the driver's user part: `image`, another one, or none
-  int cancel_fd = -1;                       ///< readable: no further step, and no longer wait for a program
+  const KnownImage* image = nullptr;     ///< the chosen one; none in a plan without
+  const KnownImage* userland = nullptr;  ///< the one with the driver's user part: `image`, another one, or none
+  int cancel_fd = -1;                    ///< readable: no further step, and no longer wait for a program
+  int64_t now = 0;                       ///< seconds since 1970
+  uint64_t deadline_usec = 0;            ///< CLOCK_MONOTONIC; no step begins later. 0: none
+
+  /// How long a program may run: its own limit, or what is left until the deadline.
+  [[nodiscard]] unsigned seconds_for(unsigned limit) const;
 };
 
 class Step {
@@ -67,11 +72,11 @@ std::unique_ptr<Step> make_merge_step(const StepContext& context);
 std::unique_ptr<Step> make_commit_step(const StepContext& context);
 
 /// Name of the dm-verity device of an image, and where it is mounted (relative to the root).
-std::string verity_name(const VerifiedImage& image);
-std::string mount_name(const VerifiedImage& image);
+std::string verity_name(const ImageIdentity& image);
+std::string mount_name(const ImageIdentity& image);
 
 /// The image's dm-verity device, if it is there. Errors: Errc::conflict if a device of its name
 /// runs over another root hash, Reason::data_corrupt if the kernel has met a wrong block in it.
-Result<std::optional<VerityDevice>> find_active(Kernel& kernel, const VerifiedImage& image);
+Result<std::optional<VerityDevice>> find_active(Kernel& kernel, const ImageIdentity& image);
 
 }  // namespace driverext

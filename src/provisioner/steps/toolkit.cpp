@@ -156,7 +156,7 @@ class ToolkitStep final : public Step {
   // have the same names in the container as here, and no hook has to run when one starts; so its loader must look where
   // this image keeps its libraries.
   Result<void> add_mounts(const std::string& folder, const std::vector<std::string>& patterns, CdiSpec& spec) {
-    const std::string inside = mount_name(*context_.userland) + "/" + folder;
+    const std::string inside = mount_name(context_.userland->identity()) + "/" + folder;
     TRY(const std::vector<std::string> names, context_.root.list(inside));
     for (const std::string& name : names) {
       TRY(const std::string target, end_of_links(inside, name));
@@ -185,7 +185,7 @@ class ToolkitStep final : public Step {
   [[nodiscard]] std::string for_this_version(std::string pattern) const {
     constexpr std::string_view kVersion = "{version}";
     if (const size_t at = pattern.find(kVersion); at != std::string::npos) {
-      pattern.replace(at, kVersion.size(), context_.userland->manifest().version);
+      pattern.replace(at, kVersion.size(), context_.userland->identity().version);
     }
     return pattern;
   }

@@ -14,13 +14,13 @@ class VerifyStep final : public Step {
 
   Result<Probe> probe() override {
     // Already under dm-verity with this root hash: the kernel holds it to the tree.
-    TRY(const auto device, find_active(context_.kernel, *context_.image));
+    TRY(const auto device, find_active(context_.kernel, context_.image->identity()));
     return device ? Probe::satisfied : Probe::needed;
   }
   Result<void> apply() override {
-    const VerifiedImage& image = *context_.image;
-    if (image.precheck() == Precheck::full) return image.check_all_data({.cancel_fd = context_.cancel_fd});
-    return image.check_tree();
+    TRY(const VerifiedImage* image, context_.image->open());
+    if (image->precheck() == Precheck::full) return image->check_all_data({.cancel_fd = context_.cancel_fd});
+    return image->check_tree();
   }
   Result<void> undo() override { return {}; }
   [[nodiscard]] bool stays_after_failure() const override { return true; }  // it only reads

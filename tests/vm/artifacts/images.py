@@ -29,7 +29,7 @@ class Packer:
         self.driverext, self.out, self.work = driverext, out, work
         self.version_ids = systems["version_ids"]
         self.builder_root = REPO / systems["builder"]["image"]
-        self.kernels = systems["builder"]["kernels"]
+        self.kernels = systems["builder"]["kernels"]  # by OS
 
     def keys(self, name: str) -> list:
         return ["--key", self.out / f"{name}.key", "--certificate", self.out / f"{name}.crt"]
@@ -61,7 +61,7 @@ class Packer:
     def halves(self, version: str) -> list:
         """The same driver as a userland for every kernel and modules for each."""
         images = []
-        for kernel in self.kernels:
+        for kernel in (self.kernels["1"], self.kernels["2"]):
             built = self.work / f"halves-{kernel}"
             run(STAND_IN / "build", kernel, version, built)
             images.append(self.work / f"modules-{kernel}.raw")

@@ -108,7 +108,7 @@ def make_interop(packer: Packer, out: Path) -> None:
     make_certificate(folder, "for-servers", "20200101", "20600101", "extendedKeyUsage = serverAuth")
     for name in ("expired", "for-servers"):
         # As it is built: image sign refuses a signer that no node would believe.
-        packer.loopback(f"interop/signed-by-{name}.raw", packer.kernels[0], f"interop/{name}")
+        packer.loopback(f"interop/signed-by-{name}.raw", packer.kernels["1"], f"interop/{name}")
 
     # The publisher's key too: guests sign with it what systemd-repart makes.
     for name in ("v4l2loopback.raw", "v4l2loopback-erofs.raw", "nvidia-1.raw", "for-another-kernel.raw",

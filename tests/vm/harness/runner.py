@@ -107,11 +107,14 @@ class _Run:
         machine = Machine(
             system=self._runner._images.systems[boot.os], root_disk=self._disk, accelerator=self._runner._accelerator,
             agent_socket=socket, ignition=s.ignition, serve=self._served, serve_log=self._folder / "requests.log",
-            disks=s.disks, kernel_args=s.kernel_args, memory=s.memory, cpus=self._runner._cpus,
+            disks=s.disks, kernel_args=s.kernel_args + boot.kernel_args, memory=s.memory, cpus=self._runner._cpus,
             serial=["-chardev", f"file,id=console,append=on,path={str(console).replace(',', ',,')}", "-serial", "chardev:console"])
         stage, agent = "the guest boots", Agent(socket)
+        before = console.stat().st_size
         qemu = self._runner.start(machine, log)
         try:
+            if boot.end == "panic":
+                return self._panics(qemu, console, before, started)
             agent.connect(BOOT_SECONDS, lambda: qemu.running)
             left = max(BOOT_SECONDS - (time.monotonic() - started), 10)
             state = agent.run(WAIT_UNTIL_BOOTED, left)
@@ -151,6 +154,19 @@ class _Run:
         finally:
             agent.close()
             self._runner.end(qemu)
+
+    def _panics(self, qemu: Qemu, console: Path, before: int, started: float) -> bool:
+        """The guest's kernel is to panic, which ends QEMU; the console says why it ended."""
+        ended = qemu.wait(BOOT_SECONDS)
+        if self._runner._stopped:
+            return False
+        with open(console, "rb") as f:
+            f.seek(before)
+            panicked = b"Kernel panic - not syncing: " in f.read()
+        detail = "" if ended and panicked else "\n".join([
+            "it ended without a panic" if ended else f"it still ran after {BOOT_SECONDS} s", self._console_tail(console)])
+        self._add("the guest's kernel panics", ended and panicked, started, detail)
+        return ended and panicked
 
     def _keep_journal(self, agent: Agent) -> None:
         result = agent.run("journalctl -q -b -o export | zstd -q", 60)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .qemu import Disk
 
-OS_VERSIONS = ("1", "2")
+OS_VERSIONS = ("1", "2", "3", "4")  # os/build says which kernel each has
 CHECK_TIMEOUT = 60
 # `fails COMMAND` passes if the command does not: bash -e overlooks a bare `! COMMAND`.
 PRELUDE = 'fails() { ! "$@"; }\n'
@@ -31,7 +31,8 @@ class Check:
 @dataclass(frozen=True)
 class Boot:
     os: str
-    end: str  # "poweroff" or "kill"
+    end: str  # "poweroff", "kill" (by the harness, once all checks are done) or "panic" (by itself, without checks)
+    kernel_args: tuple[str, ...]  # beside the scenario's
     checks: tuple[Check, ...]
     saves: tuple[Check, ...]
 
@@ -77,6 +78,12 @@ class _Table:
         if value not in allowed:
             raise ScenarioError(f"{self.where}: '{key}' must be one of {', '.join(allowed)}, not '{value}'")
         return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.take(key, list, [])
+        if not all(isinstance(v, str) for v in values):
+            raise ScenarioError(f"{self.where}: '{key}' must be a list of texts")
+        return tuple(values)
 
     def done(self) -> None:
         if self._left:
@@ -124,21 +131,20 @@ def parse(name: str, where: str, table: dict, variables: dict[str, str], repo: P
             raise ScenarioError(f"{t.where}: 'serial' must be 1 to 20 letters, digits, '_' or '-'")
         disks.append(Disk(file(t.take("path", str, required=True), t.where), serial))
         t.done()
-    kernel_args = top.take("kernel_args", list, [])
-    if not all(isinstance(a, str) for a in kernel_args):
-        raise ScenarioError(f"{where}: 'kernel_args' must be a list of texts")
+    kernel_args = top.texts("kernel_args")
     memory = top.take("memory", int, 1024)
     boots = tuple(_boot(t, os_version, Path(where).parent) for t in top.tables("boot"))
     if not boots:
         raise ScenarioError(f"{where}: no [[boot]]: a scenario needs at least one")
     top.done()
-    return Scenario(name, file(ignition, "ignition") if ignition else None, serve, tuple(disks), tuple(kernel_args),
+    return Scenario(name, file(ignition, "ignition") if ignition else None, serve, tuple(disks), kernel_args,
                     memory, boots)
 
 
 def _boot(table: _Table, os_version: str, folder: Path) -> Boot:
     version = table.choice("os", OS_VERSIONS, os_version)
-    end = table.choice("end", ("poweroff", "kill"), "poweroff")
+    end = table.choice("end", ("poweroff", "kill", "panic"), "poweroff")
+    kernel_args = table.texts("kernel_args")
     checks = tuple(_check(t, folder) for t in table.tables("check"))
     if end == "poweroff":  # after all others: what they leave is looked at too
         last = {"name": LAST_CHECK, "script": str(SCENARIOS / "checks" / "nothing-left-over")}
@@ -147,8 +153,10 @@ def _boot(table: _Table, os_version: str, folder: Path) -> Boot:
     for s in saves:
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", s.name):
             raise ScenarioError(f"{table.where}: save '{s.name}': the name must be a plain file name")
+    if end == "panic" and (checks or saves):
+        raise ScenarioError(f"{table.where}: a boot that ends in a panic has no checks: who is to run them?")
     table.done()
-    return Boot(version, end, checks, saves)
+    return Boot(version, end, kernel_args, checks, saves)
 
 
 def _check(table: _Table, folder: Path) -> Check:

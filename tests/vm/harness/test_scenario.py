@@ -26,10 +26,13 @@ class Parsing(unittest.TestCase):
         s = self.parse({
             "os": "1", "ignition": "a.ign", "serve": {"/x/a.raw": "{image}"}, "kernel_args": ["debug"],
             "disk": [{"path": "a.raw", "serial": "extra"}],
-            "boot": [BOOT, {"os": "2", "end": "kill", "save": [{"name": "status.txt", "run": "true", "timeout": 5}]}]},
+            "boot": [BOOT, {"os": "2", "end": "kill", "save": [{"name": "status.txt", "run": "true", "timeout": 5}]},
+                     {"end": "panic", "kernel_args": ["oops=panic"]}]},
             image="a.raw")
         self.assertEqual(s.serve, {"x/a.raw": self.repo / "a.raw"})
-        self.assertEqual([(b.os, b.end) for b in s.boots], [("1", "poweroff"), ("2", "kill")])
+        self.assertEqual([(b.os, b.end) for b in s.boots], [("1", "poweroff"), ("2", "kill"), ("1", "panic")])
+        self.assertEqual([b.kernel_args for b in s.boots], [(), (), ("oops=panic",)])
+        self.assertEqual(s.boots[2].checks, ())
         self.assertEqual(s.boots[0].checks[0].timeout, 60)
         self.assertEqual(s.boots[1].saves[0].timeout, 5)
         self.assertEqual(s.versions, {"1", "2"})
@@ -43,9 +46,11 @@ class Parsing(unittest.TestCase):
         self.refuses({}, r"no \[\[boot\]\]")
         self.refuses({"boot": [BOOT], "bot": 1}, "unknown key 'bot'")
         self.refuses({"boot": [{"chek": []}]}, "boot 1: unknown key 'chek'")
-        self.refuses({"boot": [BOOT], "os": "3"}, "'os' must be one of 1, 2, not '3'")
+        self.refuses({"boot": [BOOT], "os": "5"}, "'os' must be one of 1, 2, 3, 4, not '5'")
         self.refuses({"boot": [BOOT], "os": 1}, "'os' must be a str")
         self.refuses({"boot": [BOOT, {"end": "crash"}]}, "boot 2: 'end' must be one of")
+        self.refuses({"boot": [{**BOOT, "end": "panic"}]}, "boot 1: a boot that ends in a panic has no checks")
+        self.refuses({"boot": [{"kernel_args": "quiet"}]}, "'kernel_args' must be a list")
         self.refuses({"boot": [{"check": [{"run": "true"}]}]}, "boot 1: check 1: 'name' is missing")
         self.refuses({"boot": [{"check": [{"name": "x", "run": "true", "timeout": True}]}]}, "'timeout' must be a int")
         self.refuses({"boot": [{"check": [{"name": "x", "run": "true", "timeout": 0}]}]}, "at least 1 second")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Part "builder": compiler, headers of every test kernel and driver sources, as one squashfs image.
-# In: PACKAGES, SOURCE_PACKAGES (names; unpacked only, never installed), SUITE, SOURCES, APT_CONFIG, OUT, WORK.
+# In: PACKAGES, UNPACKED (names; never installed), SUITE, SOURCES, APT_CONFIG, OUT, WORK.
 set -euo pipefail
 
 TMPDIR=$WORK mmdebstrap --variant=essential --components=main --include="$PACKAGES" \
@@ -11,29 +11,28 @@ TMPDIR=$WORK mmdebstrap --variant=essential --components=main --include="$PACKAG
   "$SUITE" "$WORK/root" "$SOURCES"
 [ -e "$WORK/root/usr/bin/gcc" ] || ln -s gcc-14 "$WORK/root/usr/bin/gcc"
 
-# A dkms package's own scripts would compile for the running kernel: take its files alone.
+# A dkms package's own scripts would compile for the running kernel, and headers depend on their whole kernel, that on
+# an initrd's tools: their files are taken alone.
 mkdir "$WORK/debs"
 cd "$WORK/debs"
-for package in $SOURCE_PACKAGES; do apt-get -q download "$package"; done
-for deb in ./*.deb; do dpkg-deb -x "$deb" "$WORK/unpacked"; done
-cp -a "$WORK/unpacked/usr/src/." "$WORK/root/usr/src/"
+read -r -a names <<<"$UNPACKED"
+apt-get -q download "${names[@]}"
+for deb in ./*.deb; do dpkg-deb -x "$deb" "$WORK/root"; done
 
-# Headers depend on their whole kernel, that on an initrd's tools, and gcc on sanitizers and link time
-# optimisation. What compiles no C for x86 goes: guests get this root too, through a verified image.
+# gcc depends on sanitizers and link time optimisation. What compiles no C for x86 goes: guests get this root too,
+# through a verified image.
 cd "$WORK/root"
 san='lib{a,t,l,hwa,ub}san'
 useless=(
-  'vmlinuz*' 'initrd.img*' 'boot/*' 'dev/*' 'var/*'
-  'usr/bin/{perl*,apt*,dpkg*,systemd*,pahole,*-lto-dump*,*gprofng*,*gp-*,*gcov*,*dwp*,*ld.gold}'
-  'usr/lib/{apt,dpkg,dracut,initramfs-tools,systemd,udev}'
-  'usr/lib/modules/*/{kernel,modules.*}'
-  'usr/lib/x86_64-linux-gnu/{perl-base,systemd,gprofng,gconv,cryptsetup,security}'
-  "usr/lib/x86_64-linux-gnu/{$san.*,libapt*,libdb-*,libdw*,libgprofng*,libsqlite3*,libstdc++*}"
+  'dev/*' 'var/*'
+  'usr/bin/{perl*,apt*,dpkg*,*-lto-dump*,*gprofng*,*gp-*,*gcov*,*dwp*,*ld.gold}'
+  'usr/lib/{apt,dpkg,systemd}'
+  'usr/lib/x86_64-linux-gnu/{perl-base,gprofng,gconv,security}'
+  "usr/lib/x86_64-linux-gnu/{$san.*,libapt*,libdb-*,libgprofng*,libstdc++*}"
   'usr/lib/x86_64-linux-gnu/{libc.a,libm-*.a,libmvec.a}'
   "usr/lib/gcc/x86_64-linux-gnu/14/{$san*,plugin,libgcov.a}"
   'usr/libexec/gcc/x86_64-linux-gnu/14/{lto1,g++-mapper-server}'
-  'usr/sbin/{mkinitramfs,update-initramfs}'
-  'usr/share/{perl5,initramfs-tools,pam,zoneinfo,i18n,gcc,gdb}'
+  'usr/share/{perl5,pam,zoneinfo,i18n,gcc,gdb,doc,lintian}'
   'usr/src/linux-headers-*-common/{include/dt-bindings,Documentation}'
   # Without the kernel's own type information modules get none: it takes long and no test looks at it.
   'usr/src/linux-headers-*/vmlinux'

@@ -90,10 +90,19 @@ Acquire::Retries "3";
             raise DebianError(f"apt cannot resolve the packages of the test guest:\n{r.stdout}{r.stderr}")
         return sorted(" ".join(m) for m in re.findall(r"^Inst (\S+) \((\S+)", r.stdout, re.M))
 
-    def kernels(self) -> list[str]:
-        """Releases of the generic kernels that have headers too, oldest first."""
+    def candidates(self, packages: list[str]) -> list[str]:
+        """These packages with the versions that would be downloaded, without what they depend on."""
+        r = subprocess.run(["apt-cache", "policy", *packages], env=self.env, text=True, capture_output=True)
+        found = dict(re.findall(r"^(\S+):\n.*\n  Candidate: (\S+)$", r.stdout, re.M))
+        missing = [p for p in packages if found.get(p, "(none)") == "(none)"]
+        if missing:
+            raise DebianError(f"not in {self.suite}: {', '.join(missing)}")
+        return [f"{p} {found[p]}" for p in packages]
+
+    def kernels(self, flavour: str) -> list[str]:
+        """Releases of the kernels of one flavour that have headers too, oldest first."""
         r = subprocess.run(["apt-cache", "pkgnames", "linux-"], env=self.env, text=True, capture_output=True)
         names = set(r.stdout.split())
-        found = [m[1] for n in names if (m := re.fullmatch(r"linux-image-(\d[\d.]*\+deb\d+-amd64)", n))]
+        found = [m[1] for n in names if (m := re.fullmatch(rf"linux-image-(\d[\d.]*\+deb\d+-{flavour})", n))]
         found = [k for k in found if f"linux-headers-{k}" in names]
         return sorted(found, key=lambda k: [int(x) for x in re.findall(r"\d+", k)])

@@ -37,7 +37,6 @@ touch "$tree/etc/initrd-release"
 # Modules go in uncompressed: busybox can't unpack them, and the kernel needn't.
 mkdir -p "$root/usr/lib/modules"
 cp -a "$KERNEL/modules/$RELEASE" "$root/usr/lib/modules/"
-chroot "$root" depmod "$RELEASE"
 modules=usr/lib/modules/$RELEASE
 mkdir -p "$tree/$modules"
 cp "$root/$modules"/modules.{builtin,order} "$tree/$modules/"

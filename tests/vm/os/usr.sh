@@ -11,7 +11,6 @@ usr=$root/usr
 mkdir -p "$usr/lib/modules"
 cp -a "$KERNEL/modules/$RELEASE" "$usr/lib/modules/"
 cp "$KERNEL/vmlinuz" "$KERNEL/config" "$usr/lib/modules/$RELEASE/"
-chroot "$root" depmod "$RELEASE"
 
 # Not needed in an image that is replaced as a whole, and each of these is paid for at every boot or build.
 rm -rf "$usr"/lib/{apt,dpkg,dracut,systemd/user} "$usr"/lib/udev/hwdb.* "$usr"/share/{bash-completion,zsh,bug,lintian,perl5}

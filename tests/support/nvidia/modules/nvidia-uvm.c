@@ -10,6 +10,13 @@
 
 #define MINORS 2 /* nvidia-uvm and nvidia-uvm-tools */
 
+#ifdef NVIDIA_STANDIN_OOPS_INIT
+static int *volatile nothing; /* volatile: a write to NULL that the compiler sees it may leave out */
+#endif
+#ifdef NVIDIA_STANDIN_HANG_INIT
+static bool ended; /* never */
+#endif
+
 static dev_t region;
 static struct cdev cdev;
 
@@ -25,6 +32,15 @@ static int __init uvm_init(void)
 		pr_err("nvidia-uvm: version " NVIDIA_STANDIN_VERSION " beside nvidia %s\n", nvidia_standin_version());
 		return -EINVAL;
 	}
+#ifdef NVIDIA_STANDIN_OOPS_INIT
+	pr_info("nvidia-uvm: init with an oops\n");
+	*nothing = 1;
+#endif
+#ifdef NVIDIA_STANDIN_HANG_INIT
+	pr_info("nvidia-uvm: init without an end\n");
+	while (!READ_ONCE(ended))
+		schedule_timeout_uninterruptible(HZ);
+#endif
 #ifdef NVIDIA_STANDIN_SLOW_INIT
 	pr_info("nvidia-uvm: slow init\n");
 	if (schedule_timeout_killable(240 * HZ))

@@ -1,0 +1,155 @@
+#include "provisioner/selection/choose.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/version.hpp"
+
+namespace driverext {
+namespace {
+
+bool is_candidate(const SelectionInput& input, const KnownImage& known) {
+  return known.identity().driver == input.config.driver && known.identity().is_loadable();
+}
+
+// What is looked up once for each candidate, not once for each comparison.
+struct Ranked {
+  size_t index = 0;
+  bool rests = false;  // it does not run now
+  bool failed = false;
+  bool unknown_after_failure = false;
+  bool for_another_kernel = false;
+  bool unwanted = false;
+  size_t flavor = 0;
+};
+
+bool comes_before(const Inventory& inventory, const Ranked& a, const Ranked& b) {
+  const auto steps = [](const Ranked& ranked) {
+    return std::tuple(ranked.rests, ranked.failed, ranked.unknown_after_failure, ranked.unwanted,
+                      ranked.for_another_kernel);
+  };
+  if (steps(a) != steps(b)) return steps(a) < steps(b);
+  const KnownImage& left = inventory.images[a.index];
+  const KnownImage& right = inventory.images[b.index];
+  const bool same_version = (left.origin == Origin::built) == (right.origin == Origin::built) &&
+                            order_of_versions(left.identity().version, right.identity().version) == 0;
+  if (same_version && a.flavor != b.flavor) return a.flavor < b.flavor;
+  return is_newer(left, right);
+}
+
+Ranked rank(const SelectionInput& input, size_t index) {
+  const ImageIdentity& image = input.inventory.images[index].identity();
+  const KernelMemory& memory = input.state.of(input.facts.kernel_release);
+  Ranked ranked;
+  ranked.index = index;
+  ranked.rests = input.running.empty() || image.root_hash != input.running;
+  ranked.failed = memory.failure_of(image.root_hash) != nullptr;
+  ranked.unknown_after_failure = !input.tried.empty() && !memory.is_good(image.root_hash);
+  ranked.for_another_kernel = !is_exact(input.facts, image);
+  ranked.unwanted = !is_wanted(input, image);
+  ranked.flavor = flavor_rank(input, image.flavor);
+  return ranked;
+}
+
+void take_nearest(std::optional<NearMiss>& nearest, size_t image, const Finding& finding) {
+  if (!nearest || nearest->finding.requirement < finding.requirement) nearest = NearMiss{image, finding};
+}
+
+}  // namespace
+
+std::string_view rung_name(Rung rung) {
+  switch (rung) {
+    case Rung::exact:
+      return "exact";
+    case Rung::kabi:
+      return "kabi";
+    case Rung::previous:
+      return "previous";
+  }
+  return "?";
+}
+
+std::vector<size_t> ranked_candidates(const SelectionInput& input) {
+  std::vector<Ranked> candidates;
+  const std::vector<KnownImage>& images = input.inventory.images;
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (!is_candidate(input, images[i])) continue;
+    if (first_unmet(judge_identity(input, images[i])) == nullptr) candidates.push_back(rank(input, i));
+  }
+  std::sort(candidates.begin(), candidates.end(),
+            [&](const Ranked& a, const Ranked& b) { return comes_before(input.inventory, a, b); });
+  std::vector<size_t> indices;
+  indices.reserve(candidates.size());
+  for (const Ranked& candidate : candidates) indices.push_back(candidate.index);
+  return indices;
+}
+
+Rung rung_of(const SelectionInput& input, const ImageIdentity& image) {
+  const KernelMemory& memory = input.state.of(input.facts.kernel_release);
+  if (memory.is_good(image.root_hash)) {
+    if (!is_wanted(input, image)) return Rung::previous;
+    // Something newer is here that failed: this one is what the node went back to.
+    const bool went_back =
+        std::any_of(input.inventory.images.begin(), input.inventory.images.end(), [&](const KnownImage& known) {
+          const ImageIdentity& other = known.identity();
+          return is_candidate(input, known) && is_exact(input.facts, other) && other.root_hash != image.root_hash &&
+                 (memory.failure_of(other.root_hash) != nullptr || input.tried.contains(other.root_hash)) &&
+                 order_of_versions(other.version, image.version) >= 0 && is_wanted(input, other);
+        });
+    if (went_back) return Rung::previous;
+  }
+  return is_exact(input.facts, image) ? Rung::exact : Rung::kabi;
+}
+
+Choice choose_image(const SelectionInput& input) {
+  Choice choice;
+  const std::vector<KnownImage>& images = input.inventory.images;
+  const std::vector<size_t> candidates = ranked_candidates(input);
+  for (const size_t index : candidates) {
+    const Result<std::vector<Finding>> findings = judge(input, images[index]);
+    if (!findings) {
+      // It was whole a moment ago: what is told of it is why it cannot be read now.
+      take_nearest(choice.nearest, index,
+                   {Requirement::trusted, Verdict::unmet, reason_of(findings.error()), findings.error().message()});
+      continue;
+    }
+    const Finding* unmet = first_unmet(*findings);
+    if (unmet == nullptr) {
+      choice.image = index;
+      choice.rung = rung_of(input, images[index].identity());
+      choice.nearest.reset();
+      return choice;
+    }
+    take_nearest(choice.nearest, index, *unmet);
+  }
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (!is_candidate(input, images[i])) continue;
+    const std::vector<Finding> findings = judge_identity(input, images[i]);
+    if (const Finding* unmet = first_unmet(findings)) take_nearest(choice.nearest, i, *unmet);
+  }
+  // What its manifest tells may speak against it earlier.
+  if (choice.nearest) {
+    const Result<std::vector<Finding>> findings = judge(input, images[choice.nearest->image]);
+    const Finding* unmet = findings ? first_unmet(*findings) : nullptr;
+    if (unmet != nullptr) choice.nearest->finding = *unmet;
+  }
+  return choice;
+}
+
+bool is_settled_by_identity(const SelectionInput& input) {
+  const std::vector<size_t> candidates = ranked_candidates(input);
+  if (candidates.empty()) {
+    // Nothing that is read of the kernel makes an image fit that its identity speaks against.
+    return true;
+  }
+  const std::vector<KnownImage>& images = input.inventory.images;
+  const ImageIdentity& best = images[candidates.front()].identity();
+  if (!was_taken_before(input, best)) return false;
+  // Of two flavors of one version the hardware decides.
+  return std::none_of(candidates.begin() + 1, candidates.end(), [&](size_t index) {
+    const ImageIdentity& other = images[index].identity();
+    return other.version == best.version && other.flavor != best.flavor;
+  });
+}
+
+}  // namespace driverext

@@ -1,0 +1,61 @@
+#include "candidates.hpp"
+
+#include "crypto/digest.hpp"
+#include "sample_image.hpp"
+
+namespace driverext::test {
+
+Manifest candidate_manifest(const std::string& version, const std::string& kernel_release) {
+  Manifest manifest;
+  manifest.driver = kSampleDriver;
+  manifest.version = version;
+  manifest.architecture = "x86-64";
+  manifest.os_id = "debian";
+  manifest.os_version_id = "12";
+  manifest.license = "GPL";
+  manifest.created = 1'700'000'000;
+  manifest.kernel_release = kernel_release;
+  manifest.vermagic = kernel_release + " SMP preempt mod_unload modversions";
+  ModuleRecord record;
+  record.name = kSampleDriver;
+  record.path = "usr/lib/modules/" + kernel_release + "/driverext/testcam/testcam.ko";
+  record.size = 1;
+  record.sha256 = std::string(64, 'a');
+  record.build_id = "aa01";
+  record.version = version;
+  record.imports = {{"_printk", 0x11}, {"module_layout", 0x22}};
+  manifest.modules.push_back(std::move(record));
+  return manifest;
+}
+
+KnownImage candidate(const Manifest& manifest, const CandidateOptions& options) {
+  const std::string text = format_manifest(manifest);
+  ImageIdentity identity;
+  identity.root_hash = options.root_hash.empty() ? to_hex(sha256(as_bytes(text))) : options.root_hash;
+  identity.salt = "-";
+  identity.driver = manifest.driver;
+  identity.version = manifest.version;
+  identity.flavor = manifest.flavor;
+  identity.kind = manifest.kind;
+  identity.userland = manifest.userland;
+  identity.kernel_release = manifest.kernel_release;
+  identity.vermagic = manifest.vermagic;
+  identity.kernels = manifest.kernels;
+  identity.architecture = manifest.architecture;
+  identity.os_id = manifest.os_id;
+  identity.os_version_id = manifest.os_version_id;
+  identity.created = manifest.created;
+  for (const ModuleRecord& record : manifest.modules) {
+    identity.modules.push_back({record.name, record.build_id, record.version});
+  }
+  identity.signer = "CN=publisher";
+  const std::string name = std::string(kStore) + "/" + identity.root_hash + "/" + manifest.driver + ".raw";
+  return {options.place,
+          name,
+          options.origin,
+          identity,
+          []() -> Result<VerifiedImage> { return make_error(Errc::not_found, "there is no file behind it"); },
+          [text]() -> std::optional<std::string> { return text; }};
+}
+
+}  // namespace driverext::test
