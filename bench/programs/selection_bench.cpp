@@ -1,16 +1,23 @@
 // Selection and a provision with nothing to do, for bench/selection.py and bench/gates.py. One job a run.
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 
 #include "provisioner/selection/choose.hpp"
+#include "provisioner/status.hpp"
 #include "provisioner/survey.hpp"
 #include "support/candidates.hpp"
 #include "support/fixture.hpp"
@@ -45,9 +52,6 @@ void fill_store(const test::FakeHost& host, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     Manifest manifest = test::candidate_manifest("580." + std::to_string(i % 50) + ".1",
                                                  i / 50 == 0 ? test::kSampleKernel : "6.12." + std::to_string(i / 50));
-    for (int symbol = 0; symbol < 1000; ++symbol) {
-      manifest.modules[0].imports["a_symbol_of_usual_length_" + std::to_string(symbol)] = 1;
-    }
     const KnownImage image = test::candidate(manifest);
     host.write(image.name, std::string(kHead, 'x'));
     host.write(std::string(kManifestTexts) + "/" + image.identity().root_hash, format_manifest(manifest), 0600);
@@ -58,8 +62,9 @@ void fill_store(const test::FakeHost& host, size_t count) {
     entry.file_stamp = stamp_of(*must(host.root().status(image.name)));
     entry.origin = origin_name(Origin::local);
     entry.verified_at = test::kNow;
-    entry.identity = image.identity();
-    entry.identity.signer_valid_until = INT64_MAX;
+    ImageIdentity identity = image.identity();
+    identity.signer_valid_until = INT64_MAX;
+    entry.identity = std::make_shared<const ImageIdentity>(std::move(identity));
     entries.push_back(std::move(entry));
   }
   VerifiedCache cache = VerifiedCache::read(host.root(), test::kSampleBoot);
@@ -152,29 +157,25 @@ int preflight(const std::string& symvers) {
   return 0;
 }
 
-// A host that was provisioned in this boot, below `folder`; then what a second provision does. The two are two runs of
-// this program, so that the second is counted as a whole, its start included.
-class Provisioned {
- public:
-  // The kernel is a fake: what the real one does costs this process no instructions.
-  static void settle(test::FakeHost& host) {
-    host.drop("testcam.raw", test::sample_bytes());
-    host.know_image(test::sample_bytes());
-    if (host.provision().reason != Reason::provisioned) std::abort();
-  }
-};
-
+// What a provision does on a host that was provisioned in this boot. The kernel is a fake: what the real one does costs
+// this process no instructions. Once and twice: the difference is what one costs, without what comes before it.
 int nothing_to_do(const char* what) {
   test::FakeHost host;
-  Provisioned::settle(host);
+  host.drop("testcam.raw", test::sample_bytes());
+  host.know_image(test::sample_bytes());
+  if (host.provision().reason != Reason::provisioned) std::abort();
   const bool twice = std::strcmp(what, "twice") == 0;
   std::vector<double> times;
   for (int turn = 0; turn < (twice ? 2 : 1); ++turn) {
     const double began = now_usec();
     const Status status = host.provision();
+    must(write_status(host.root(), status));
     times.push_back(now_usec() - began);
     for (const StepReport& step : status.steps) {
-      if (step.outcome != StepOutcome::satisfied) std::abort();
+      if (step.outcome == StepOutcome::satisfied) continue;
+      std::fprintf(stderr, "selection-bench: %s: %s\n", std::string(step_name(step.kind)).c_str(),
+                   step.message.c_str());
+      return 1;
     }
   }
   std::printf("%.1f\n", times.back());
@@ -183,6 +184,24 @@ int nothing_to_do(const char* what) {
 
 }  // namespace
 }  // namespace driverext
+
+// valgrind 3.19 knows no openat2(2), which every name is resolved by. The names here are plain ones, without links:
+// there openat(2) finds the same. This takes the place of libc's function for the whole program.
+extern "C" long syscall(long number, ...) noexcept {
+  using Syscall = long (*)(long, ...);
+  static const auto real = reinterpret_cast<Syscall>(::dlsym(RTLD_NEXT, "syscall"));
+  va_list arguments;
+  va_start(arguments, number);
+  std::array<long, 6> values{};
+  for (long& value : values) value = va_arg(arguments, long);
+  va_end(arguments);
+  const long result = real(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+  if (number != SYS_openat2 || result >= 0 || errno != ENOSYS) return result;
+  open_how how{};
+  std::memcpy(&how, reinterpret_cast<const void*>(values[2]), sizeof(how));
+  return ::openat(static_cast<int>(values[0]), reinterpret_cast<const char*>(values[1]), static_cast<int>(how.flags),
+                  static_cast<mode_t>(how.mode));
+}
 
 int main(int argc, char** argv) {
   const std::string job = argc > 1 ? argv[1] : "";

@@ -25,7 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kBuildFolder = "var/lib/driverext/build";
 constexpr const char* kBuildLog = "var/lib/driverext/build.log";
-constexpr const char* kLockFolder = "run/driverext/acquire-lock";
 constexpr size_t kMaxLog = size_t{16} << 20;
 
 class Acquirer {
@@ -144,7 +143,12 @@ class Acquirer {
     wish.driver = config_.driver;
     wish.kernel_release = facts_.kernel_release;
     wish.architecture = facts_.architecture;
-    wish.allows = [wanted = config_.version](std::string_view version) { return wanted.allows(version); };
+    const std::optional<Pin>& pin = state_.state().pin;
+    if (pin && pin->driver == config_.driver) {
+      wish.allows = [pinned = pin->version](std::string_view version) { return version == pinned; };
+    } else {
+      wish.allows = [wanted = config_.version](std::string_view version) { return wanted.allows(version); };
+    }
     return wish;
   }
 
@@ -353,7 +357,7 @@ class Acquirer {
 
 Result<AcquireResult> acquire_image(const Host& host, Fetcher& fetcher, const AcquireRequest& request) {
   TRY_VOID(check_name("kernel release", request.kernel_release));
-  Result<UniqueFd> lock = host.root.lock_folder(kLockFolder, "an image is being fetched or built already");
+  Result<UniqueFd> lock = host.root.lock_folder(kAcquireLock, "an image is being fetched or built already");
   if (!lock && lock.error().code == Errc::transient) lock.error().reason = Reason::fetching;
   if (!lock) return std::move(lock).error();
   Result<AcquireResult> result = Acquirer(host, fetcher, request).run();

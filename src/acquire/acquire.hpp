@@ -10,6 +10,9 @@
 
 namespace driverext {
 
+/// Locked while an image is fetched or built.
+inline constexpr const char* kAcquireLock = "run/driverext/acquire-lock";
+
 enum class Acquired { present, imported, fetched, built };
 
 struct AcquireRequest {

@@ -36,9 +36,7 @@ constexpr std::array kChecks = {
     CheckInfo{"waiting-images", "An image is used only once a provision has imported it.",
               "Run: systemctl restart driverext", checks::waiting_images},
     CheckInfo{"images-put-aside", "An image that failed on this node is not used again by itself.",
-              "Provide a newer image; to try this one again, put it into /var/lib/driverext/inbox and run: systemctl "
-              "restart driverext",
-              checks::images_put_aside},
+              "Provide a newer image; to try this one again, run: driverext retry ROOTHASH", checks::images_put_aside},
     CheckInfo{"interrupted-load", "A driver that takes the node down while it loads may do so again.",
               "Look for a crash in the kernel log of that boot: journalctl -k -b -1", checks::interrupted_load},
 

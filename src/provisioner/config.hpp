@@ -19,8 +19,8 @@ enum class HardwareNeed { required, optional };
 
 /// How long each rung of the ladder may take. Seconds of wall clock.
 struct Budget {
-  unsigned boot_sec = 60;     ///< whatever is done before the boot goes on: images that are here
-  unsigned fetch_sec = 3600;  ///< off the boot's critical path: one file
+  unsigned boot_sec = 60;         ///< whatever is done before the boot goes on: images that are here
+  unsigned fetch_sec = 3600;      ///< off the boot's critical path: one file
   unsigned build_sec = 3 * 3600;  ///< the same
 };
 constexpr unsigned kMaxBudgetSec = 24 * 3600;

@@ -63,7 +63,7 @@ VerifiedEntry entry_of(const KnownImage& known, const FileStamp& stamp, const st
   entry.file_stamp = stamp;
   entry.origin = origin_name(known.origin);
   entry.verified_at = now;
-  entry.identity = known.identity();
+  entry.identity = known.shared_identity();
   return entry;
 }
 
@@ -76,6 +76,7 @@ class Inventarist {
     TRY(const std::vector<std::string> folders, root_.list(kStore));
     if (folders.empty()) return {};
     TRY(const Dir store, root_.open_dir(kStore));
+    inventory_.images.reserve(folders.size());
     for (const std::string& folder : folders) TRY_VOID(look_into_store_folder(store, folder));
     if (cache_ != nullptr) cache_->keep_only(folders);
     return {};
@@ -99,17 +100,18 @@ class Inventarist {
   Result<void> look_into_store_folder(const Dir& store, const std::string& folder) {
     const std::string path = std::string(kStore) + "/" + folder;
     if (cache_ == nullptr) return look_into(Place::store, path);
-    TRY(const auto status, store.status(folder));
+    const std::span<const VerifiedEntry> known = cache_->in_folder(folder);
+    const Result<Dir> opened = store.open_dir(folder);
+    const auto status = opened ? opened->own_status() : Result<struct stat>(opened.error());
     const FileStamp stamp = status ? stamp_of(*status) : FileStamp();
-    const std::vector<VerifiedEntry>* known = cache_->in_folder(folder);
     const bool is_as_it_was =
-        known != nullptr && std::all_of(known->begin(), known->end(), [&](const VerifiedEntry& entry) {
+        !known.empty() && status && std::all_of(known.begin(), known.end(), [&](const VerifiedEntry& entry) {
           if (!(entry.folder_stamp == stamp) || !entry.holds_at(now_)) return false;
-          const auto file = store.status(folder + "/" + entry.file);
+          const auto file = opened->status(entry.file);
           return file && *file && stamp_of(**file) == entry.file_stamp;
         });
     if (is_as_it_was) {
-      for (const VerifiedEntry& entry : *known) recall(entry, path + "/" + entry.file);
+      for (const VerifiedEntry& entry : known) recall(entry, path + "/" + entry.file);
       return {};
     }
     const size_t images_before = inventory_.images.size();
@@ -122,7 +124,7 @@ class Inventarist {
         entries.push_back(entry_of(inventory_.images[i], stamps_[inventory_.images[i].name], folder, stamp, now_));
       }
     }
-    if (known != nullptr || !entries.empty()) cache_->put(folder, std::move(entries));
+    if (!known.empty() || !entries.empty()) cache_->put(folder, std::move(entries));
     return {};
   }
 
@@ -131,16 +133,16 @@ class Inventarist {
     const Dir& root = root_;
     LazyTrust& trust = trust_;
     const auto reopen = [&root, &trust, now = now_, name, origin, stamp = entry.file_stamp,
-                         root_hash = entry.identity.root_hash]() -> Result<VerifiedImage> {
+                         identity = entry.identity]() -> Result<VerifiedImage> {
       TRY(const Trust* loaded, trust.get());
       FileStamp opened;
       TRY(VerifiedImage image,
           verify_file(root, name, origin == Origin::built ? loaded->node : loaded->publishers, now, opened));
-      if (opened == stamp && image.root_hash_hex() == root_hash) return image;
+      if (opened == stamp && image.root_hash_hex() == identity->root_hash) return image;
       return make_error(Errc::conflict, root.path_of(name) + " was replaced while this was running; run it again");
     };
-    const auto read_text = [&root, root_hash = entry.identity.root_hash]() -> std::optional<std::string> {
-      auto text = root.read_if_there(manifest_text_name(root_hash), kMaxManifestSize);
+    const auto read_text = [&root, identity = entry.identity]() -> std::optional<std::string> {
+      auto text = root.read_if_there(manifest_text_name(identity->root_hash), kMaxManifestSize);
       return text ? *std::move(text) : std::nullopt;
     };
     inventory_.images.emplace_back(Place::store, name, origin, entry.identity, reopen, read_text);
@@ -214,13 +216,13 @@ KnownImage::KnownImage(Place where, std::string path, Origin from, VerifiedImage
     : place(where),
       name(std::move(path)),
       origin(from),
-      identity_(identity_of(image)),
+      identity_(std::make_shared<const ImageIdentity>(identity_of(image))),
       content_(std::make_shared<Content>()) {
   content_->image.emplace(std::move(image));
 }
 
-KnownImage::KnownImage(Place where, std::string path, Origin from, ImageIdentity identity, Opener reopen,
-                       TextReader read_text)
+KnownImage::KnownImage(Place where, std::string path, Origin from, std::shared_ptr<const ImageIdentity> identity,
+                       Opener reopen, TextReader read_text)
     : place(where),
       name(std::move(path)),
       origin(from),

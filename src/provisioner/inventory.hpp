@@ -60,7 +60,8 @@ class KnownImage {
 
   KnownImage(Place where, std::string path, Origin from, VerifiedImage image);
   /// `read_text` gives the manifest's text as it was verified, if it is at hand.
-  KnownImage(Place where, std::string path, Origin from, ImageIdentity identity, Opener reopen, TextReader read_text);
+  KnownImage(Place where, std::string path, Origin from, std::shared_ptr<const ImageIdentity> identity, Opener reopen,
+             TextReader read_text);
 
   Place place;
   std::string name;  ///< relative to the root
@@ -68,7 +69,8 @@ class KnownImage {
   /// All its data has been read and was right. Of others the kernel will tell, block by block.
   bool whole = false;
 
-  [[nodiscard]] const ImageIdentity& identity() const { return identity_; }
+  [[nodiscard]] const ImageIdentity& identity() const { return *identity_; }
+  [[nodiscard]] const std::shared_ptr<const ImageIdentity>& shared_identity() const { return identity_; }
   /// Errors: those of VerifiedImage::verify, also if the file is another one by now.
   [[nodiscard]] Result<const VerifiedImage*> open() const;
   [[nodiscard]] bool is_open() const;
@@ -79,7 +81,7 @@ class KnownImage {
 
  private:
   struct Content;
-  ImageIdentity identity_;
+  std::shared_ptr<const ImageIdentity> identity_;
   std::shared_ptr<Content> content_;  // copies are of one image
 };
 

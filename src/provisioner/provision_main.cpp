@@ -18,6 +18,7 @@
 #include "log/journal.hpp"
 #include "log/notify.hpp"
 #include "provisioner/config.hpp"
+#include "provisioner/management.hpp"
 #include "provisioner/provision.hpp"
 #include "sys/cancellation.hpp"
 
@@ -39,7 +40,6 @@ constexpr const char* kHelp =
     "The result is kept for: driverext status\n";
 
 constexpr rlim_t kOpenFiles = 65536;
-constexpr std::string_view kLockFolder = "run/driverext/lock";
 
 int exit_with(ExitCode code) { return static_cast<int>(code); }
 
@@ -191,7 +191,7 @@ int provision_main(int argc, char** argv) {
     return exit_with(reason_info(plan->outcome).exit_code);
   }
 
-  const Result<UniqueFd> lock = root->lock_folder(kLockFolder, "another provision is running");
+  const Result<UniqueFd> lock = root->lock_folder(kProvisionLock, "another provision is running");
   if (!lock) {
     std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
     return exit_with(lock.error().code == Errc::transient ? ExitCode::try_again : ExitCode::failed);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 
 #include "base/text.hpp"
 #include "crypto/trust_store.hpp"
@@ -100,7 +101,7 @@ class Fields {
 };
 
 std::string entry_text(const VerifiedEntry& entry) {
-  const ImageIdentity& id = entry.identity;
+  const ImageIdentity& id = *entry.identity;
   std::string kernels;
   for (const std::string& kernel : id.kernels) kernels += (kernels.empty() ? "" : std::string(1, kItem)) + kernel;
   std::string modules;
@@ -139,9 +140,11 @@ std::string entry_text(const VerifiedEntry& entry) {
   return line;
 }
 
-Result<VerifiedEntry> parse_entry(std::string_view line) {
-  VerifiedEntry entry;
-  ImageIdentity& id = entry.identity;
+// Into its place: a thousand of them are read, and moving one about costs as much as reading it.
+Result<void> parse_entry(std::string_view line, VerifiedEntry& entry) {
+  const auto identity = std::make_shared<ImageIdentity>();
+  entry.identity = identity;
+  ImageIdentity& id = *identity;
   std::string kind;
   std::vector<std::string_view> kernels;
   std::vector<std::string_view> modules;
@@ -162,7 +165,7 @@ Result<VerifiedEntry> parse_entry(std::string_view line) {
   for (size_t i = 0; i < modules.size(); i += 3) {
     id.modules.push_back({std::string(modules[i]), std::string(modules[i + 1]), std::string(modules[i + 2])});
   }
-  return entry;
+  return {};
 }
 
 }  // namespace
@@ -174,7 +177,7 @@ FileStamp stamp_of(const struct stat& status) {
 }
 
 bool VerifiedEntry::holds_at(int64_t now) const {
-  return now >= verified_at && now - verified_at < kLifetimeSec && now < identity.signer_valid_until;
+  return now >= verified_at && now - verified_at < kLifetimeSec && now < identity->signer_valid_until;
 }
 
 VerifiedCache VerifiedCache::read(const Dir& root, const std::string& boot_id) {
@@ -189,46 +192,44 @@ VerifiedCache VerifiedCache::read(const Dir& root, const std::string& boot_id) {
   if (!text || !*text) return cache;
   Result<std::vector<VerifiedEntry>> entries = parse(**text, cache.head_);
   if (!entries) return cache;
-  for (VerifiedEntry& entry : *entries) cache.folders_[entry.folder].push_back(std::move(entry));
+  // As format() has sorted them; what is not would only not be found.
+  cache.entries_ = *std::move(entries);
   return cache;
 }
 
-const std::vector<VerifiedEntry>* VerifiedCache::in_folder(const std::string& folder) const {
-  const auto found = folders_.find(folder);
-  return found == folders_.end() ? nullptr : &found->second;
+std::span<const VerifiedEntry> VerifiedCache::in_folder(const std::string& folder) const {
+  const auto first =
+      std::lower_bound(entries_.begin(), entries_.end(), folder,
+                       [](const VerifiedEntry& entry, const std::string& name) { return entry.folder < name; });
+  const auto last =
+      std::find_if(first, entries_.end(), [&](const VerifiedEntry& entry) { return entry.folder != folder; });
+  return {first, last};
 }
 
 void VerifiedCache::put(const std::string& folder, std::vector<VerifiedEntry> entries) {
   changed_ = true;
-  if (entries.empty()) {
-    folders_.erase(folder);
-  } else {
-    folders_[folder] = std::move(entries);
-  }
+  std::erase_if(entries_, [&](const VerifiedEntry& entry) { return entry.folder == folder; });
+  std::move(entries.begin(), entries.end(), std::back_inserter(entries_));
+  std::sort(entries_.begin(), entries_.end(), [](const VerifiedEntry& a, const VerifiedEntry& b) {
+    return a.folder != b.folder ? a.folder < b.folder : a.file < b.file;
+  });
 }
 
 void VerifiedCache::keep_only(const std::vector<std::string>& folders) {
-  changed_ |= std::erase_if(folders_, [&](const auto& item) {
-                return !std::binary_search(folders.begin(), folders.end(), item.first);
+  changed_ |= std::erase_if(entries_, [&](const VerifiedEntry& entry) {
+                return !std::binary_search(folders.begin(), folders.end(), entry.folder);
               }) != 0;
 }
 
 void VerifiedCache::write(const Dir& root) const {
   if (!changed_ || head_.empty()) return;
-  std::vector<const VerifiedEntry*> entries;
-  for (const auto& [folder, list] : folders_) {
-    for (const VerifiedEntry& entry : list) entries.push_back(&entry);
-  }
-  std::sort(entries.begin(), entries.end(), [](const VerifiedEntry* a, const VerifiedEntry* b) {
-    return a->folder != b->folder ? a->folder < b->folder : a->file < b->file;
-  });
-  (void)root.write_if_changed(kVerifiedFile, format(head_, entries), 0600);
+  (void)root.write_if_changed(kVerifiedFile, format(head_, entries_), 0600);
 }
 
-std::string VerifiedCache::format(const std::string& head, const std::vector<const VerifiedEntry*>& entries) {
+std::string VerifiedCache::format(const std::string& head, const std::vector<VerifiedEntry>& entries) {
   std::string text = head + "\n";
-  for (const VerifiedEntry* entry : entries) {
-    const std::string line = entry_text(*entry);
+  for (const VerifiedEntry& entry : entries) {
+    const std::string line = entry_text(entry);
     // A name with a line break in it is no image's; it is only not remembered.
     if (std::count(line.begin(), line.end(), '\n') == 0) text += line + "\n";
   }
@@ -241,10 +242,10 @@ Result<std::vector<VerifiedEntry>> VerifiedCache::parse(std::string_view text, s
   }
   text.remove_prefix(head.size() + 1);
   std::vector<VerifiedEntry> entries;
+  entries.reserve(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')));
   while (text != "end\n") {
     const size_t end = text.find('\n');
-    TRY(VerifiedEntry entry, parse_entry(text.substr(0, end)));
-    entries.push_back(std::move(entry));
+    TRY_VOID(parse_entry(text.substr(0, end), entries.emplace_back()));
     text.remove_prefix(end + 1);
   }
   return entries;

@@ -8,10 +8,11 @@
 
 #include <sys/stat.h>
 
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -43,8 +44,8 @@ struct VerifiedEntry {
   std::string file;  ///< its name in the folder
   FileStamp file_stamp;
   std::string origin;
-  int64_t verified_at = 0;  ///< seconds since 1970
-  ImageIdentity identity;
+  int64_t verified_at = 0;                        ///< seconds since 1970
+  std::shared_ptr<const ImageIdentity> identity;  ///< never null
 
   /// Still to be believed at that time: no certificate has run out, no clock was set back, and not for longer than a
   /// day, since revocation lists run out too.
@@ -57,10 +58,10 @@ class VerifiedCache {
   static VerifiedCache read(const Dir& root, const std::string& boot_id);
 
   /// Entries of a folder of the store.
-  [[nodiscard]] const std::vector<VerifiedEntry>* in_folder(const std::string& folder) const;
+  [[nodiscard]] std::span<const VerifiedEntry> in_folder(const std::string& folder) const;
   /// In place of all of a folder's entries; an empty list forgets them.
   void put(const std::string& folder, std::vector<VerifiedEntry> entries);
-  [[nodiscard]] bool is_empty() const { return folders_.empty(); }
+  [[nodiscard]] bool is_empty() const { return entries_.empty(); }
   /// What is put into it can be written: this boot and its trust files have a name.
   [[nodiscard]] bool is_kept() const { return !head_.empty(); }
   /// Forgets folders that are not among these.
@@ -68,13 +69,13 @@ class VerifiedCache {
   /// Writes it if it changed. A failure only costs time.
   void write(const Dir& root) const;
 
-  static std::string format(const std::string& head, const std::vector<const VerifiedEntry*>& entries);
+  static std::string format(const std::string& head, const std::vector<VerifiedEntry>& entries);
   /// Errors: Errc::invalid_input for anything that format() does not write.
   static Result<std::vector<VerifiedEntry>> parse(std::string_view text, std::string_view head);
 
  private:
   std::string head_;
-  std::unordered_map<std::string, std::vector<VerifiedEntry>> folders_;
+  std::vector<VerifiedEntry> entries_;  // sorted by folder, then file
   bool changed_ = false;
 };
 

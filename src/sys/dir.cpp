@@ -57,7 +57,8 @@ struct CloseDirStream {
 
 // The open directory that holds a name, and the name's last component.
 struct Dir::Parent {
-  UniqueFd fd;
+  UniqueFd opened;  // none if it is this very directory
+  int fd = -1;
   std::string leaf;
 };
 
@@ -95,10 +96,15 @@ Result<UniqueFd> Dir::open_no_follow(std::string_view name, int flags) const {
 Result<Dir::Parent> Dir::parent_of(std::string_view name) const {
   std::string full = relative(name);
   const size_t slash = full.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : full.substr(0, slash);
-  UniqueFd fd(open_in_root(fd_.get(), folder, O_PATH | O_DIRECTORY, Links::follow));
-  if (!fd) return os_failure(errno, "cannot open directory " + path_of(folder));
-  Parent parent{std::move(fd), slash == std::string::npos ? full : full.substr(slash + 1)};
+  Parent parent;
+  parent.fd = fd_.get();
+  parent.leaf = slash == std::string::npos ? full : full.substr(slash + 1);
+  if (slash != std::string::npos) {
+    const std::string folder = full.substr(0, slash);
+    parent.opened = UniqueFd(open_in_root(fd_.get(), folder, O_PATH | O_DIRECTORY, Links::follow));
+    if (!parent.opened) return os_failure(errno, "cannot open directory " + path_of(folder));
+    parent.fd = parent.opened.get();
+  }
   // The last component goes to system calls that know no RESOLVE_IN_ROOT.
   if (parent.leaf == "..") return make_error(Errc::invalid_input, path_of(name) + " ends in \"..\"");
   return parent;
@@ -138,24 +144,24 @@ Result<void> Dir::write(std::string_view name, std::string_view content, mode_t 
   }
   TRY(Parent parent, parent_of(name));
   const std::string temporary = "." + parent.leaf + ".new-" + std::to_string(::getpid());
-  ::unlinkat(parent.fd.get(), temporary.c_str(), 0);  // left by a crash of an earlier process
-  UniqueFd fd(::openat(parent.fd.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  ::unlinkat(parent.fd, temporary.c_str(), 0);  // left by a crash of an earlier process
+  UniqueFd fd(::openat(parent.fd, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd) return os_failure(errno, "cannot create a file beside " + path_of(name));
-  Undo remove([&] { ::unlinkat(parent.fd.get(), temporary.c_str(), 0); });
+  Undo remove([&] { ::unlinkat(parent.fd, temporary.c_str(), 0); });
   // Of a file that is replaced the owner stays: people give theirs to groups.
   struct stat before {};
-  if (::fstatat(parent.fd.get(), parent.leaf.c_str(), &before, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(before.st_mode) &&
+  if (::fstatat(parent.fd, parent.leaf.c_str(), &before, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(before.st_mode) &&
       ::geteuid() == 0 && ::fchown(fd.get(), before.st_uid, before.st_gid) != 0) {
     return os_failure(errno, "cannot set owner of " + path_of(name));
   }
   if (::fchmod(fd.get(), mode) != 0) return os_failure(errno, "cannot set mode of " + path_of(name));
   TRY_VOID(write_exactly(fd.get(), as_bytes(content), 0, path_of(name)));
   if (::fsync(fd.get()) != 0) return os_failure(errno, "cannot sync " + path_of(name));
-  if (::renameat2(parent.fd.get(), temporary.c_str(), parent.fd.get(), parent.leaf.c_str(), flags) != 0) {
+  if (::renameat2(parent.fd, temporary.c_str(), parent.fd, parent.leaf.c_str(), flags) != 0) {
     return os_failure(errno, "cannot write " + path_of(name));
   }
   remove.commit();
-  return sync_directory(parent.fd.get(), path_of(name));
+  return sync_directory(parent.fd, path_of(name));
 }
 
 Result<Written> Dir::write_if_changed(std::string_view name, std::string_view content, mode_t mode) const {
@@ -194,6 +200,12 @@ Result<std::vector<std::string>> Dir::list(std::string_view name) const {
   return names;
 }
 
+Result<struct stat> Dir::own_status() const {
+  struct stat info {};
+  if (::fstat(fd_.get(), &info) != 0) return os_failure(errno, "cannot look at " + path_);
+  return info;
+}
+
 Result<std::optional<struct stat>> Dir::status(std::string_view name) const {
   Result<Parent> parent = parent_of(name);
   if (!parent) {
@@ -201,7 +213,7 @@ Result<std::optional<struct stat>> Dir::status(std::string_view name) const {
     return std::move(parent).error();
   }
   struct stat info {};
-  if (::fstatat(parent->fd.get(), parent->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (::fstatat(parent->fd, parent->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) return std::optional<struct stat>();
     return os_failure(error, "cannot look at " + path_of(name));
@@ -215,12 +227,12 @@ Result<void> Dir::make_dirs(std::string_view name, mode_t mode) const {
     if (part.empty() || part == ".") continue;
     so_far += so_far.empty() ? part : "/" + part;
     TRY(Parent parent, parent_of(so_far));
-    if (::mkdirat(parent.fd.get(), parent.leaf.c_str(), mode) == 0) {
+    if (::mkdirat(parent.fd, parent.leaf.c_str(), mode) == 0) {
       // Whatever the umask is, as for files.
-      if (::fchmodat(parent.fd.get(), parent.leaf.c_str(), mode, 0) != 0) {
+      if (::fchmodat(parent.fd, parent.leaf.c_str(), mode, 0) != 0) {
         return os_failure(errno, "cannot set mode of " + path_of(so_far));
       }
-      TRY_VOID(sync_directory(parent.fd.get(), path_of(so_far)));
+      TRY_VOID(sync_directory(parent.fd, path_of(so_far)));
     } else if (errno != EEXIST) {
       return os_failure(errno, "cannot make directory " + path_of(so_far));
     }
@@ -234,13 +246,13 @@ Result<void> Dir::make_link(std::string_view target, std::string_view name) cons
   if (slash != std::string::npos) TRY_VOID(make_dirs(plain.substr(0, slash), 0755));
   TRY(Parent parent, parent_of(name));
   const std::string temporary = "." + parent.leaf + ".new-" + std::to_string(::getpid());
-  ::unlinkat(parent.fd.get(), temporary.c_str(), 0);
-  if (::symlinkat(std::string(target).c_str(), parent.fd.get(), temporary.c_str()) != 0) {
+  ::unlinkat(parent.fd, temporary.c_str(), 0);
+  if (::symlinkat(std::string(target).c_str(), parent.fd, temporary.c_str()) != 0) {
     return os_failure(errno, "cannot make link " + path_of(name));
   }
-  if (::renameat(parent.fd.get(), temporary.c_str(), parent.fd.get(), parent.leaf.c_str()) != 0) {
+  if (::renameat(parent.fd, temporary.c_str(), parent.fd, parent.leaf.c_str()) != 0) {
     const int error = errno;
-    ::unlinkat(parent.fd.get(), temporary.c_str(), 0);
+    ::unlinkat(parent.fd, temporary.c_str(), 0);
     return os_failure(error, "cannot make link " + path_of(name));
   }
   return {};
@@ -251,7 +263,7 @@ Result<std::optional<std::string>> Dir::read_link(std::string_view name) const {
   if (!parent && parent.error().code == Errc::not_found) return std::optional<std::string>();
   if (!parent) return std::move(parent).error();
   std::array<char, PATH_MAX> target{};
-  const ssize_t n = ::readlinkat(parent->fd.get(), parent->leaf.c_str(), target.data(), target.size());
+  const ssize_t n = ::readlinkat(parent->fd, parent->leaf.c_str(), target.data(), target.size());
   if (n < 0 && (errno == ENOENT || errno == EINVAL)) return std::optional<std::string>();
   if (n < 0) return os_failure(errno, "cannot read link " + path_of(name));
   return std::optional(std::string(target.data(), static_cast<size_t>(n)));
@@ -271,12 +283,11 @@ Result<UniqueFd> Dir::lock_folder(std::string_view name, std::string_view busy) 
 Result<void> Dir::move(std::string_view from, std::string_view to, unsigned flags) const {
   TRY(Parent old_parent, parent_of(from));
   TRY(Parent new_parent, parent_of(to));
-  if (::renameat2(old_parent.fd.get(), old_parent.leaf.c_str(), new_parent.fd.get(), new_parent.leaf.c_str(), flags) !=
-      0) {
+  if (::renameat2(old_parent.fd, old_parent.leaf.c_str(), new_parent.fd, new_parent.leaf.c_str(), flags) != 0) {
     return os_failure(errno, "cannot move " + path_of(from) + " to " + path_of(to));
   }
-  TRY_VOID(sync_directory(old_parent.fd.get(), path_of(from)));
-  return sync_directory(new_parent.fd.get(), path_of(to));
+  TRY_VOID(sync_directory(old_parent.fd, path_of(from)));
+  return sync_directory(new_parent.fd, path_of(to));
 }
 
 Result<void> Dir::rename(std::string_view from, std::string_view to) const { return move(from, to, RENAME_NOREPLACE); }
@@ -288,7 +299,7 @@ Result<void> Dir::replace(std::string_view from, std::string_view to) const {
 
 Result<void> Dir::remove_file(std::string_view name) const {
   TRY(Parent parent, parent_of(name));
-  if (::unlinkat(parent.fd.get(), parent.leaf.c_str(), 0) != 0 && errno != ENOENT) {
+  if (::unlinkat(parent.fd, parent.leaf.c_str(), 0) != 0 && errno != ENOENT) {
     return os_failure(errno, "cannot remove " + path_of(name));
   }
   return {};
@@ -296,7 +307,7 @@ Result<void> Dir::remove_file(std::string_view name) const {
 
 Result<void> Dir::remove_dir(std::string_view name) const {
   TRY(Parent parent, parent_of(name));
-  if (::unlinkat(parent.fd.get(), parent.leaf.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+  if (::unlinkat(parent.fd, parent.leaf.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
     return os_failure(errno, "cannot remove directory " + path_of(name));
   }
   return {};

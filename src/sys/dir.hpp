@@ -51,6 +51,8 @@ class Dir {
 
   /// Names in a directory, sorted, without "." and ".."; an absent directory has none.
   [[nodiscard]] Result<std::vector<std::string>> list(std::string_view name) const;
+  /// Of this directory itself.
+  [[nodiscard]] Result<struct stat> own_status() const;
   /// lstat; absent is nothing.
   [[nodiscard]] Result<std::optional<struct stat>> status(std::string_view name) const;
   [[nodiscard]] Result<void> make_dirs(std::string_view name, mode_t mode) const;

@@ -53,7 +53,7 @@ KnownImage candidate(const Manifest& manifest, const CandidateOptions& options) 
   return {options.place,
           name,
           options.origin,
-          identity,
+          std::make_shared<const ImageIdentity>(identity),
           []() -> Result<VerifiedImage> { return make_error(Errc::not_found, "there is no file behind it"); },
           [text]() -> std::optional<std::string> { return text; }};
 }

@@ -16,6 +16,16 @@ constexpr const char* kDefinition =
 
 }  // namespace
 
+std::string reason(const Status& status) {
+  reached(status.reason);
+  for (const Status::PutAside& image : status.put_aside) {
+    for (const ReasonInfo& info : all_reasons()) {
+      if (info.code == image.reason) reached(info.reason);
+    }
+  }
+  return std::string(reason_info(status.reason).code);
+}
+
 FakeHost::FakeHost() : kernel(directory_.dir()) {
   write("proc/sys/kernel/osrelease", std::string(kSampleKernel) + "\n");
   write("proc/sys/kernel/random/boot_id", std::string(kSampleBoot) + "\n");

@@ -12,6 +12,9 @@
 
 namespace driverext::test {
 
+/// Reason code of what a provision ended in.
+std::string reason(const Status& status);
+
 /// Keeps every step report, in order.
 class RecordedProgress final : public Progress {
  public:

@@ -1,5 +1,8 @@
 #include "verdict.hpp"
 
+#include <cstdlib>
+#include <fstream>
+
 namespace driverext::test {
 namespace {
 
@@ -29,7 +32,14 @@ const char* code_name(Errc code) {
 
 }  // namespace
 
+void reached(Reason reason) {
+  // One file for each reason, so that test programs need not wait for each other.
+  const char* folder = std::getenv("DRIVEREXT_REACHED_REASONS");
+  if (folder != nullptr) std::ofstream(std::string(folder) + "/" + std::string(reason_info(reason).code));
+}
+
 std::string verdict(const Error& error) {
+  reached(reason_of(error));
   std::string text = code_name(error.code);
   if (error.reason) text += "/" + std::string(reason_info(*error.reason).code);
   return text;

@@ -9,6 +9,9 @@
 
 namespace driverext::test {
 
+/// A test has come to this outcome: ./dev test holds that every reason code is come to by some test.
+void reached(Reason reason);
+
 std::string verdict(const Error& error);
 
 template <class T>

@@ -48,7 +48,8 @@ struct Situation {
   }
   void note_failed(const std::string& bytes, const std::string& version) {
     State state;
-    state.kernels[test::kSampleKernel].failed[test::signature_of(bytes)["rootHash"]] = {version, "check-failed", "x", 1, 1};
+    state.kernels[test::kSampleKernel].failed[test::signature_of(bytes)["rootHash"]] = {version, "check-failed", "x", 1,
+                                                                                        1};
     host_.write(kStateFile, format_state(state));
   }
   void store_build_input() {

@@ -29,7 +29,7 @@ std::string steps(const Status& status) {
   return text;
 }
 
-std::string reason(const Status& status) { return std::string(reason_info(status.reason).code); }
+using test::reason;
 
 // The kind of each side effect, in order, without the names.
 std::string call_kinds(const test::FakeKernel& kernel) {
@@ -55,7 +55,8 @@ class ExecuteTest : public ::testing::Test {
 
 TEST_F(ExecuteTest, AllStepsInOrderEachReportedOnce) {
   const Status status = host_.provision();
-  EXPECT_EQ(steps(status), "import done, verify done, attach done, load done, devices satisfied, check satisfied, commit done");
+  EXPECT_EQ(steps(status),
+            "import done, verify done, attach done, load done, devices satisfied, check satisfied, commit done");
   EXPECT_EQ(host_.progress.begun,
             (std::vector<std::string>{"import", "verify", "attach", "load", "devices", "check", "commit"}));
   EXPECT_EQ(host_.progress.ended.size(), 7U);
@@ -137,8 +138,9 @@ TEST_F(ExecuteTest, FailedCommitUndoesEverything) {
   host_.write(kStateFile, format_state(state));
   take_place_of_state(host_);
   const Status status = host_.provision();
-  EXPECT_EQ(steps(status),
-            "import satisfied, verify done, attach undone, load undone, devices satisfied, check satisfied, commit failed");
+  EXPECT_EQ(
+      steps(status),
+      "import satisfied, verify done, attach undone, load undone, devices satisfied, check satisfied, commit failed");
   EXPECT_EQ(reason(status), "step-failed");
   expect_kernel_untouched();
   EXPECT_EQ(test::read_whole(host_.path(kStateFile)), format_state(state));

@@ -97,11 +97,12 @@ TEST_P(ExplainHost, IsAsExpected) {
   EXPECT_EQ(json["outcome"], reason_info(explanation.outcome).code);
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixture, ExplainHost, ::testing::ValuesIn(test::fixture_host_names()), [](const auto& fixture) {
-  std::string name = fixture.param;
-  for (char& c : name) c = c == '-' ? '_' : c;
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Fixture, ExplainHost, ::testing::ValuesIn(test::fixture_host_names()),
+                         [](const auto& fixture) {
+                           std::string name = fixture.param;
+                           for (char& c : name) c = c == '-' ? '_' : c;
+                           return name;
+                         });
 
 TEST(Explain, WithoutAnImageTheLadderSaysWhatIsClosed) {
   const test::TempDir root;

@@ -15,7 +15,7 @@ using test::KernelState;
 using test::must;
 using test::steps_text;
 
-std::string reason(const Status& status) { return std::string(reason_info(status.reason).code); }
+using test::reason;
 
 class GpuProvision : public ::testing::Test {
  protected:

@@ -24,7 +24,7 @@ using test::KernelState;
 using test::must;
 using test::sample_bytes;
 
-std::string reason(const Status& status) { return std::string(reason_info(status.reason).code); }
+using test::reason;
 
 std::string root_hash() { return test::signature_of(sample_bytes())["rootHash"]; }
 std::string device_name() { return "driverext-" + root_hash(); }

@@ -19,7 +19,7 @@ using test::must;
 const GpuImageOptions kOld{.version = "1.0", .created = 100};
 const GpuImageOptions kNew{.version = "2.0", .created = 200};
 
-std::string reason(const Status& status) { return std::string(reason_info(status.reason).code); }
+using test::reason;
 
 // "2.0 check-failed", one after the other.
 std::string put_aside(const Status& status) {

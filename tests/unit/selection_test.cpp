@@ -55,6 +55,7 @@ class Selection : public ::testing::Test {
     const Choice made = choose_image(input());
     if (made.image) return inventory_.images[*made.image].identity().version + " " + std::string(rung_name(made.rung));
     if (!made.nearest) return "nothing";
+    test::reached(made.nearest->finding.reason);
     return std::string(reason_info(made.nearest->finding.reason).code) + " " +
            std::string(requirement_name(made.nearest->finding.requirement));
   }
@@ -116,6 +117,7 @@ TEST_F(Selection, RefusedFilesAreJudgedByTheirReason) {
     const RejectedImage revoked{Place::inbox, "x", make_error(Errc::untrusted, reason, "no")};
     EXPECT_EQ(first_unmet(judge_rejected(revoked))->requirement, Requirement::not_revoked);
     EXPECT_EQ(first_unmet(judge_rejected(revoked))->reason, reason);
+    test::reached(reason);
   }
 }
 

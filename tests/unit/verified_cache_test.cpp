@@ -126,7 +126,9 @@ TEST_F(VerifiedCacheTest, VerdictLastsADayAndNoLongerThanTheCertificate) {
   EXPECT_FALSE(is_recalled(test::kSampleBoot, test::kNow - 1));  // the clock was set back
   VerifiedEntry entry;
   entry.verified_at = 100;
-  entry.identity.signer_valid_until = 150;
+  ImageIdentity identity;
+  identity.signer_valid_until = 150;
+  entry.identity = std::make_shared<const ImageIdentity>(identity);
   EXPECT_TRUE(entry.holds_at(149));
   EXPECT_FALSE(entry.holds_at(150));
 }

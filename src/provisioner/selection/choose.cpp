@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "base/version.hpp"
 
@@ -37,19 +38,58 @@ bool comes_before(const Inventory& inventory, const Ranked& a, const Ranked& b) 
   return is_newer(left, right);
 }
 
-Ranked rank(const SelectionInput& input, size_t index) {
-  const ImageIdentity& image = input.inventory.images[index].identity();
-  const KernelMemory& memory = input.state.of(input.facts.kernel_release);
-  Ranked ranked;
-  ranked.index = index;
-  ranked.rests = input.running.empty() || image.root_hash != input.running;
-  ranked.failed = memory.failure_of(image.root_hash) != nullptr;
-  ranked.unknown_after_failure = !input.tried.empty() && !memory.is_good(image.root_hash);
-  ranked.for_another_kernel = !is_exact(input.facts, image);
-  ranked.unwanted = !is_wanted(input, image);
-  ranked.flavor = flavor_rank(input, image.flavor);
-  return ranked;
-}
+// Candidates, the best first, each looked at only when it is its turn: of a thousand images mostly one is.
+class Queue {
+  [[nodiscard]] auto is_behind() const {
+    return [this](const Ranked& a, const Ranked& b) { return comes_before(input_.inventory, b, a); };
+  }
+
+ public:
+  explicit Queue(const SelectionInput& input) : input_(input) {
+    const KernelMemory& memory = input.state.of(input.facts.kernel_release);
+    const std::vector<KnownImage>& images = input.inventory.images;
+    for (size_t i = 0; i < images.size(); ++i) {
+      if (is_candidate(input, images[i])) ranked_.push_back(rank(memory, i));
+    }
+    std::make_heap(ranked_.begin(), ranked_.end(), is_behind());
+  }
+
+  // The next one that meets all that its identity tells; nothing if there is none.
+  std::optional<size_t> next() {
+    while (!ranked_.empty()) {
+      std::pop_heap(ranked_.begin(), ranked_.end(), is_behind());
+      const size_t index = ranked_.back().index;
+      ranked_.pop_back();
+      if (first_unmet(judge_identity(input_, input_.inventory.images[index])) == nullptr) return index;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  Ranked rank(const KernelMemory& memory, size_t index) {
+    const ImageIdentity& image = input_.inventory.images[index].identity();
+    Ranked ranked;
+    ranked.index = index;
+    ranked.rests = input_.running.empty() || image.root_hash != input_.running;
+    ranked.failed = memory.failure_of(image.root_hash) != nullptr;
+    ranked.unknown_after_failure = !input_.tried.empty() && !memory.is_good(image.root_hash);
+    ranked.for_another_kernel = !is_exact(input_.facts, image);
+    ranked.unwanted = !is_wanted(input_, image);
+    const auto known = std::find_if(flavors_.begin(), flavors_.end(),
+                                    [&](const auto& flavor) { return flavor.first == image.flavor; });
+    if (known == flavors_.end()) {
+      ranked.flavor = flavor_rank(input_, image.flavor);
+      flavors_.emplace_back(image.flavor, ranked.flavor);
+    } else {
+      ranked.flavor = known->second;
+    }
+    return ranked;
+  }
+
+  const SelectionInput& input_;
+  std::vector<Ranked> ranked_;
+  std::vector<std::pair<std::string, size_t>> flavors_;  // how well each suits the hardware
+};
 
 void take_nearest(std::optional<NearMiss>& nearest, size_t image, const Finding& finding) {
   if (!nearest || nearest->finding.requirement < finding.requirement) nearest = NearMiss{image, finding};
@@ -70,17 +110,9 @@ std::string_view rung_name(Rung rung) {
 }
 
 std::vector<size_t> ranked_candidates(const SelectionInput& input) {
-  std::vector<Ranked> candidates;
-  const std::vector<KnownImage>& images = input.inventory.images;
-  for (size_t i = 0; i < images.size(); ++i) {
-    if (!is_candidate(input, images[i])) continue;
-    if (first_unmet(judge_identity(input, images[i])) == nullptr) candidates.push_back(rank(input, i));
-  }
-  std::sort(candidates.begin(), candidates.end(),
-            [&](const Ranked& a, const Ranked& b) { return comes_before(input.inventory, a, b); });
   std::vector<size_t> indices;
-  indices.reserve(candidates.size());
-  for (const Ranked& candidate : candidates) indices.push_back(candidate.index);
+  Queue queue(input);
+  while (const std::optional<size_t> index = queue.next()) indices.push_back(*index);
   return indices;
 }
 
@@ -104,8 +136,9 @@ Rung rung_of(const SelectionInput& input, const ImageIdentity& image) {
 Choice choose_image(const SelectionInput& input) {
   Choice choice;
   const std::vector<KnownImage>& images = input.inventory.images;
-  const std::vector<size_t> candidates = ranked_candidates(input);
-  for (const size_t index : candidates) {
+  Queue queue(input);
+  while (const std::optional<size_t> next = queue.next()) {
+    const size_t index = *next;
     const Result<std::vector<Finding>> findings = judge(input, images[index]);
     if (!findings) {
       // It was whole a moment ago: what is told of it is why it cannot be read now.
@@ -137,18 +170,17 @@ Choice choose_image(const SelectionInput& input) {
 }
 
 bool is_settled_by_identity(const SelectionInput& input) {
-  const std::vector<size_t> candidates = ranked_candidates(input);
-  if (candidates.empty()) {
-    // Nothing that is read of the kernel makes an image fit that its identity speaks against.
-    return true;
-  }
   const std::vector<KnownImage>& images = input.inventory.images;
-  const ImageIdentity& best = images[candidates.front()].identity();
+  Queue queue(input);
+  const std::optional<size_t> best_index = queue.next();
+  // Nothing that is read of the kernel makes an image fit that its identity speaks against.
+  if (!best_index) return true;
+  const ImageIdentity& best = images[*best_index].identity();
   if (!was_taken_before(input, best)) return false;
   // Of two flavors of one version the hardware decides.
-  return std::none_of(candidates.begin() + 1, candidates.end(), [&](size_t index) {
-    const ImageIdentity& other = images[index].identity();
-    return other.version == best.version && other.flavor != best.flavor;
+  return std::none_of(images.begin(), images.end(), [&](const KnownImage& known) {
+    const ImageIdentity& other = known.identity();
+    return is_candidate(input, known) && other.version == best.version && other.flavor != best.flavor;
   });
 }
 

@@ -179,17 +179,10 @@ Finding judge_module_signature(const SelectionInput& input, const Manifest& mani
 
 }  // namespace
 
-void judge_modules(const SelectionInput& input, const KnownImage& known, const Manifest& manifest,
+void judge_modules(const SelectionInput& input, const ImageIdentity& image, const Manifest& manifest,
                    std::vector<Finding>& findings) {
-  if (was_taken_before(input, known.identity())) {
-    for (const Requirement requirement :
-         {Requirement::vermagic, Requirement::symbols, Requirement::dependencies, Requirement::module_signature}) {
-      findings.push_back({requirement, Verdict::met, Reason::provisioned, "this kernel has taken it before"});
-    }
-    return;
-  }
-  findings.push_back(judge_vermagic(input, known.identity(), manifest));
-  findings.push_back(judge_symbols(input, known.identity(), manifest));
+  findings.push_back(judge_vermagic(input, image, manifest));
+  findings.push_back(judge_symbols(input, image, manifest));
   findings.push_back(judge_dependencies(input, manifest));
   findings.push_back(judge_module_signature(input, manifest));
 }

@@ -161,7 +161,6 @@ Finding judge_kernel_features(const SelectionInput& input) {
 
 Finding judge_firmware(const SelectionInput& input, const KnownImage& known, const Manifest& manifest) {
   constexpr auto kWhat = Requirement::firmware;
-  if (was_taken_before(input, known.identity())) return met(kWhat, "it ran here before");
   std::vector<std::string> held = manifest.firmware;
   bool userland_tells = true;
   if (const auto userland = find_userland(input.facts, input.inventory, known.identity());
@@ -241,10 +240,17 @@ std::vector<Finding> judge_identity(const SelectionInput& input, const KnownImag
 }
 
 Result<std::vector<Finding>> judge(const SelectionInput& input, const KnownImage& known) {
-  TRY(const Manifest* manifest, known.manifest());
   std::vector<Finding> findings = judge_identity(input, known);
-  judge_modules(input, known, *manifest, findings);
-  findings.push_back(judge_firmware(input, known, *manifest));
+  if (was_taken_before(input, known.identity())) {
+    for (const Requirement requirement : {Requirement::vermagic, Requirement::symbols, Requirement::dependencies,
+                                          Requirement::module_signature, Requirement::firmware}) {
+      findings.push_back(met(requirement, "this kernel has taken it before"));
+    }
+  } else {
+    TRY(const Manifest* manifest, known.manifest());
+    judge_modules(input, known.identity(), *manifest, findings);
+    findings.push_back(judge_firmware(input, known, *manifest));
+  }
   std::sort(findings.begin(), findings.end(),
             [](const Finding& a, const Finding& b) { return a.requirement < b.requirement; });
   return findings;

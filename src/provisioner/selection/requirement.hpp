@@ -99,7 +99,7 @@ bool is_newer(const KnownImage& a, const KnownImage& b);
 // Parts of judge(), a file each.
 
 /// kernel_fit.cpp: vermagic, symbols, dependencies, module_signature.
-void judge_modules(const SelectionInput& input, const KnownImage& known, const Manifest& manifest,
+void judge_modules(const SelectionInput& input, const ImageIdentity& image, const Manifest& manifest,
                    std::vector<Finding>& findings);
 /// hardware_fit.cpp
 Finding judge_hardware(const SelectionInput& input, const ImageIdentity& image);
