@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from module_scan import COMPRESSORS, copies, find_modules
+from selection import figures, selection_bench
 from support.image_inputs import image_bench
 
 SALT = "5a" * 32
@@ -19,6 +20,7 @@ MEMORY_MIB = 24
 # (callgrind's processor has no SHA instructions.)
 GOALS = {"portable": 1.0, "avx2": 0.45}
 MODULES = 20
+NOTHING_TO_DO = 10  # million instructions
 
 
 def instructions(command) -> int:
@@ -74,10 +76,23 @@ def scanning(bench, program: Path, folder: Path) -> list:
     return rows
 
 
+def selecting(bench, provision: Path) -> list:
+    """A provision with nothing to do: the program's start, and a second provision of a host that is provisioned. And a
+    choice among many images, beside what opening each of them costs at least."""
+    program = selection_bench(bench.repo)
+    once, twice = (instructions([program, "nothing-to-do", times]) for times in ("once", "twice"))
+    start = instructions([provision, "--version"])
+    _, _, peak = figures(program, "choose", 1000)
+    return [bench.Comparison("provision-with-nothing-to-do-M-instructions", [(start + twice - once) / 1e6], [NOTHING_TO_DO],
+                             goal=1.0),
+            bench.Comparison("choose-among-1000-peak-MiB", [peak / 1024], [MEMORY_MIB], goal=1.0)]
+
+
 def run(bench):
     if not shutil.which("valgrind"):
         sys.exit("bench: there is no valgrind; ./dev setup installs it")
     programs = image_bench(bench.repo).parent
     with tempfile.TemporaryDirectory(prefix="driverext-bench-") as folder:
         return [*hashing(bench, programs / "image-bench", Path(folder)),
-                *scanning(bench, programs / "module-scan", Path(folder))]
+                *scanning(bench, programs / "module-scan", Path(folder)),
+                *selecting(bench, bench.repo / "build/dev/src/provision")]

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "acquire/acquire.hpp"
 #include "base/text.hpp"
 #include "cli/managed_node.hpp"
 #include "cli/verb.hpp"

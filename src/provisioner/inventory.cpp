@@ -67,6 +67,32 @@ VerifiedEntry entry_of(const KnownImage& known, const FileStamp& stamp, const st
   return entry;
 }
 
+// Images that an earlier run of this boot verified: nothing but their names is read until they are needed.
+class Recalled final : public KnownImage::Source {
+ public:
+  Recalled(const Dir& root, LazyTrust& trust, int64_t now) : root_(root), trust_(trust), now_(now) {}
+
+  [[nodiscard]] Result<VerifiedImage> reopen(const KnownImage& known) const override {
+    TRY(const Trust* trust, trust_.get());
+    FileStamp stamp;
+    TRY(VerifiedImage image,
+        verify_file(root_, known.name, known.origin == Origin::built ? trust->node : trust->publishers, now_, stamp));
+    // It need not be the same file any more, as long as it is the same image.
+    if (image.root_hash_hex() == known.identity().root_hash) return image;
+    return make_error(Errc::conflict, root_.path_of(known.name) + " was replaced while this was running; run it again");
+  }
+
+  [[nodiscard]] std::optional<std::string> manifest_text(const KnownImage& known) const override {
+    auto text = root_.read_if_there(manifest_text_name(known.identity().root_hash), kMaxManifestSize);
+    return text ? *std::move(text) : std::nullopt;
+  }
+
+ private:
+  const Dir& root_;
+  LazyTrust& trust_;
+  int64_t now_;
+};
+
 class Inventarist {
  public:
   Inventarist(const Dir& root, LazyTrust& trust, int64_t now, VerifiedCache* cache)
@@ -128,24 +154,10 @@ class Inventarist {
     return {};
   }
 
-  void recall(const VerifiedEntry& entry, const std::string& name) {
-    const Origin origin = origin_of_name(entry.origin);
-    const Dir& root = root_;
-    LazyTrust& trust = trust_;
-    const auto reopen = [&root, &trust, now = now_, name, origin, stamp = entry.file_stamp,
-                         identity = entry.identity]() -> Result<VerifiedImage> {
-      TRY(const Trust* loaded, trust.get());
-      FileStamp opened;
-      TRY(VerifiedImage image,
-          verify_file(root, name, origin == Origin::built ? loaded->node : loaded->publishers, now, opened));
-      if (opened == stamp && image.root_hash_hex() == identity->root_hash) return image;
-      return make_error(Errc::conflict, root.path_of(name) + " was replaced while this was running; run it again");
-    };
-    const auto read_text = [&root, identity = entry.identity]() -> std::optional<std::string> {
-      auto text = root.read_if_there(manifest_text_name(identity->root_hash), kMaxManifestSize);
-      return text ? *std::move(text) : std::nullopt;
-    };
-    inventory_.images.emplace_back(Place::store, name, origin, entry.identity, reopen, read_text);
+  void recall(const VerifiedEntry& entry, std::string name) {
+    if (!recalled_) recalled_ = std::make_shared<const Recalled>(root_, trust_, now_);
+    inventory_.images.emplace_back(Place::store, std::move(name), origin_of_name(entry.origin), entry.identity,
+                                   recalled_);
   }
 
   Result<void> add(Place place, const std::string& name) {
@@ -194,6 +206,7 @@ class Inventarist {
   int64_t now_;
   VerifiedCache* cache_;
   Inventory inventory_;
+  std::shared_ptr<const Recalled> recalled_;
   std::map<std::string, FileStamp> stamps_;  // of what was verified here, from before it was read
 };
 
@@ -207,8 +220,6 @@ Result<const Trust*> LazyTrust::get() {
 
 struct KnownImage::Content {
   std::optional<VerifiedImage> image;
-  Opener reopen;
-  TextReader read_text;
   std::optional<Manifest> manifest;
 };
 
@@ -216,52 +227,49 @@ KnownImage::KnownImage(Place where, std::string path, Origin from, VerifiedImage
     : place(where),
       name(std::move(path)),
       origin(from),
-      identity_(std::make_shared<const ImageIdentity>(identity_of(image))),
-      content_(std::make_shared<Content>()) {
-  content_->image.emplace(std::move(image));
+      identity_(std::make_shared<const ImageIdentity>(identity_of(image))) {
+  content().image.emplace(std::move(image));
 }
 
 KnownImage::KnownImage(Place where, std::string path, Origin from, std::shared_ptr<const ImageIdentity> identity,
-                       Opener reopen, TextReader read_text)
-    : place(where),
-      name(std::move(path)),
-      origin(from),
-      identity_(std::move(identity)),
-      content_(std::make_shared<Content>()) {
-  content_->reopen = std::move(reopen);
-  content_->read_text = std::move(read_text);
+                       std::shared_ptr<const Source> source)
+    : place(where), name(std::move(path)), origin(from), identity_(std::move(identity)), source_(std::move(source)) {}
+
+KnownImage::Content& KnownImage::content() const {
+  if (!content_) content_ = std::make_shared<Content>();
+  return *content_;
 }
 
 Result<const VerifiedImage*> KnownImage::open() const {
-  if (!content_->image) {
-    TRY(VerifiedImage image, content_->reopen());
-    content_->image.emplace(std::move(image));
+  if (!content().image) {
+    TRY(VerifiedImage image, source_->reopen(*this));
+    content().image.emplace(std::move(image));
   }
-  return &*content_->image;
+  return &*content().image;
 }
 
-bool KnownImage::is_open() const { return content_->image.has_value(); }
+bool KnownImage::is_open() const { return content_ && content_->image; }
 
 Result<std::string> KnownImage::manifest_text() const {
-  if (!content_->image) {
-    if (std::optional<std::string> text = content_->read_text()) return *std::move(text);
+  if (!is_open()) {
+    if (std::optional<std::string> text = source_->manifest_text(*this)) return *std::move(text);
   }
   TRY(const VerifiedImage* image, open());
   return image->manifest_text();
 }
 
 Result<const Manifest*> KnownImage::manifest() const {
-  if (content_->image) return &content_->image->manifest();
-  if (!content_->manifest) {
-    const std::optional<std::string> text = content_->read_text();
+  if (is_open()) return &content().image->manifest();
+  if (!content().manifest) {
+    const std::optional<std::string> text = source_->manifest_text(*this);
     Result<Manifest> parsed = text ? parse_manifest(*text) : make_error(Errc::not_found, "it is not at hand");
     if (!parsed) {
       TRY(const VerifiedImage* image, open());
       return &image->manifest();
     }
-    content_->manifest.emplace(*std::move(parsed));
+    content().manifest.emplace(*std::move(parsed));
   }
-  return &*content_->manifest;
+  return &*content().manifest;
 }
 
 std::string_view origin_name(Origin origin) {

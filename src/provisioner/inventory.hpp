@@ -55,13 +55,22 @@ class LazyTrust {
 /// are opened, and verified as a whole if that was not just now, when they are needed.
 class KnownImage {
  public:
-  using Opener = std::function<Result<VerifiedImage>()>;
-  using TextReader = std::function<std::optional<std::string>()>;
+  /// Where the bytes of images that were verified earlier come from. One for many of them.
+  class Source {
+   public:
+    Source() = default;
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+    virtual ~Source() = default;
+    /// Opens and verifies it once more. Errors: also Errc::conflict if the file is another one by now.
+    [[nodiscard]] virtual Result<VerifiedImage> reopen(const KnownImage& known) const = 0;
+    /// The manifest's text as it was verified, if it is at hand.
+    [[nodiscard]] virtual std::optional<std::string> manifest_text(const KnownImage& known) const = 0;
+  };
 
   KnownImage(Place where, std::string path, Origin from, VerifiedImage image);
-  /// `read_text` gives the manifest's text as it was verified, if it is at hand.
-  KnownImage(Place where, std::string path, Origin from, std::shared_ptr<const ImageIdentity> identity, Opener reopen,
-             TextReader read_text);
+  KnownImage(Place where, std::string path, Origin from, std::shared_ptr<const ImageIdentity> identity,
+             std::shared_ptr<const Source> source);
 
   Place place;
   std::string name;  ///< relative to the root
@@ -81,8 +90,10 @@ class KnownImage {
 
  private:
   struct Content;
+  Content& content() const;
   std::shared_ptr<const ImageIdentity> identity_;
-  std::shared_ptr<Content> content_;  // copies are of one image
+  std::shared_ptr<const Source> source_;      // none: it was verified just now
+  mutable std::shared_ptr<Content> content_;  // once somebody asked for it; copies then share it
 };
 
 /// A file that was refused.

@@ -4,6 +4,21 @@
 #include "sample_image.hpp"
 
 namespace driverext::test {
+namespace {
+
+class TextAlone final : public KnownImage::Source {
+ public:
+  explicit TextAlone(std::string text) : text_(std::move(text)) {}
+  [[nodiscard]] Result<VerifiedImage> reopen(const KnownImage& /*known*/) const override {
+    return make_error(Errc::not_found, "there is no file behind it");
+  }
+  [[nodiscard]] std::optional<std::string> manifest_text(const KnownImage& /*known*/) const override { return text_; }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace
 
 Manifest candidate_manifest(const std::string& version, const std::string& kernel_release) {
   Manifest manifest;
@@ -50,12 +65,8 @@ KnownImage candidate(const Manifest& manifest, const CandidateOptions& options) 
   }
   identity.signer = "CN=publisher";
   const std::string name = std::string(kStore) + "/" + identity.root_hash + "/" + manifest.driver + ".raw";
-  return {options.place,
-          name,
-          options.origin,
-          std::make_shared<const ImageIdentity>(identity),
-          []() -> Result<VerifiedImage> { return make_error(Errc::not_found, "there is no file behind it"); },
-          [text]() -> std::optional<std::string> { return text; }};
+  return {options.place, name, options.origin, std::make_shared<const ImageIdentity>(identity),
+          std::make_shared<const TextAlone>(text)};
 }
 
 }  // namespace driverext::test

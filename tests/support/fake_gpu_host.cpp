@@ -129,7 +129,7 @@ Manifest gpu_manifest(const GpuImageOptions& options) {
     std::vector<std::string> needs;
     if (name != "testgpu") needs.emplace_back("testgpu");
     manifest.modules.push_back(
-        {name, path, text.size(), to_hex(sha256(as_bytes(text))), build_id_of(options, name), needs});
+        {name, path, text.size(), to_hex(sha256(as_bytes(text))), build_id_of(options, name), needs, options.version});
   }
   return manifest;
 }
@@ -211,6 +211,12 @@ void FakeGpuHost::replace_module(const GpuImageOptions& options, int refused_wit
   FakeModuleFile file = module_file(options, kModuleFiles[0]);
   file.refused_with = refused_with;
   file.works = works;
+  kernel.add_module_file(std::move(file));
+}
+
+void FakeGpuHost::change_module(const GpuImageOptions& options, const std::function<void(FakeModuleFile&)>& change) {
+  FakeModuleFile file = module_file(options, kModuleFiles[0]);
+  change(file);
   kernel.add_module_file(std::move(file));
 }
 

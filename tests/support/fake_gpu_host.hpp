@@ -2,6 +2,7 @@
 // libraries and programs: a complete image, a driver root, container engines, a check.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -44,6 +45,8 @@ class FakeGpuHost : public FakeHost {
   void store_image(const GpuImageOptions& options = {});
   /// The image's first module as the kernel takes it.
   void replace_module(const GpuImageOptions& options, int refused_with, bool works = true);
+  /// The same, changed in another way.
+  void change_module(const GpuImageOptions& options, const std::function<void(FakeModuleFile&)>& change);
   /// The version in the driver root, as its own programs see it; empty if there is none.
   [[nodiscard]] std::string version_in_root() const;
 

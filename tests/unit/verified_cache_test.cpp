@@ -161,7 +161,7 @@ TEST_F(VerifiedCacheTest, ImageThatWasExchangedAfterItWasRecalledIsNotOpened) {
   host_.write(stored(), test::build_bytes({}, &test::stranger()));
   EXPECT_FALSE(inventory.images[0].open());
   must(host_.root().remove_file(stored()));
-  host_.write(stored(), sample_bytes());  // even if it is the same, it is another file
+  host_.write(stored(), test::build_bytes({.version = "2.0"}, &test::publisher()));  // a good one, and another
   EXPECT_EQ(test::verdict(inventory.images[0].open()), "conflict");
 }
 
