@@ -51,14 +51,14 @@ Result<void> read_driver(const toml::table& table, const std::string& file, Conf
   return config_error(file, table["hardware"].node()->source(), "\"hardware\" takes required and optional");
 }
 
-Result<void> read_seconds(const toml::table& table, std::string_view key, const std::string& file, unsigned& seconds) {
+Result<void> read_seconds(const toml::table& table, std::string_view key, const std::string& file, unsigned& seconds,
+                          unsigned at_most = kMaxBudgetSec) {
   const toml::node* node = table.get(key);
   if (node == nullptr) return {};
   const auto value = node->value<int64_t>();
-  if (!node->is_integer() || !value || *value < 1 || *value > kMaxBudgetSec) {
-    return config_error(
-        file, node->source(),
-        "\"" + std::string(key) + "\" is not a number of seconds from 1 to " + std::to_string(kMaxBudgetSec));
+  if (!node->is_integer() || !value || *value < 1 || *value > at_most) {
+    return config_error(file, node->source(),
+                        "\"" + std::string(key) + "\" is not a number of seconds from 1 to " + std::to_string(at_most));
   }
   seconds = static_cast<unsigned>(*value);
   return {};
@@ -66,7 +66,7 @@ Result<void> read_seconds(const toml::table& table, std::string_view key, const 
 
 Result<void> read_budget(const toml::table& table, const std::string& file, Budget& budget) {
   TRY_VOID(only_keys(table, {"boot", "fetch", "build"}, file));
-  TRY_VOID(read_seconds(table, "boot", file, budget.boot_sec));
+  TRY_VOID(read_seconds(table, "boot", file, budget.boot_sec, kMaxBootSec));
   TRY_VOID(read_seconds(table, "fetch", file, budget.fetch_sec));
   return read_seconds(table, "build", file, budget.build_sec);
 }

@@ -24,6 +24,8 @@ struct Budget {
   unsigned build_sec = 3 * 3600;  ///< the same
 };
 constexpr unsigned kMaxBudgetSec = 24 * 3600;
+/// Less than TimeoutStartSec= of driverext.service: systemd would end it while it still has time.
+constexpr unsigned kMaxBootSec = 240;
 
 struct Config {
   std::string driver;                              ///< [driver] name

@@ -88,7 +88,7 @@ TEST(Config, ErrorsNameFileAndLine) {
       {"[driver]\nname = \"a\"\nversion = 580\n", 3, "not a string"},
       {"[driver]\nname = \"a\"\nflavor = \"a b\"\n", 3, "flavor"},
       {"[driver]\nname = \"a\"\nhardware = \"no\"\n", 3, "required and optional"},
-      {"[driver]\nname = \"a\"\n[budget]\nboot = 0\n", 4, "1 to 86400"},
+      {"[driver]\nname = \"a\"\n[budget]\nboot = 0\n", 4, "1 to 240"},
       {"[driver]\nname = \"a\"\n[budget]\nfetch = \"5\"\n", 4, "1 to 86400"},
       {"[driver]\nname = \"a\"\n[budget]\nbuild = 86401\n", 4, "1 to 86400"},
       {"[driver]\nname = \"a\"\n[budget]\nstage = 5\n", 4, "\"stage\""},

@@ -69,12 +69,20 @@ class CheckStep final : public Step {
         return failed("module " + module.name + " that is loaded says version " + found + ", the image " +
                       module.version);
       }
-      if (context_.userland != nullptr && module.version != context_.userland->identity().version) {
+      // Modules that the definition does not name may be somebody else's, with versions of their own.
+      if (is_defined(module) && context_.userland != nullptr &&
+          module.version != context_.userland->identity().version) {
         return failed("module " + module.name + " is of version " + module.version + ", the user part of " +
                       context_.userland->identity().version);
       }
     }
     return {};
+  }
+
+  [[nodiscard]] bool is_defined(const ModuleIdentity& module) const {
+    const auto& defined = context_.definition.modules;
+    return std::any_of(defined.begin(), defined.end(),
+                       [&](const DefinedModule& each) { return each.name == module.name; });
   }
 
   Result<void> run_command() {
