@@ -126,12 +126,33 @@ class Acquirer {
                         config_.driver + " " + version + " is what the channel has, and it has failed on this node (" +
                             failed->message + ")");
     }
+    TRY_VOID(refuse_what_does_not_fit(offer));
     TRY(const VerifiedImage fetched, fetch_offer(offer));
     const ImageIdentity modules = identity_of(fetched);
     if (!modules.userland.empty() && !find_userland(facts_, inventory_, modules)) {
       TRY_VOID(fetch_userland(modules));
     }
     return AcquireResult{Acquired::fetched, version, modules.root_hash};
+  }
+
+  // What was fetched before and does not fit is not fetched again and again.
+  Result<void> refuse_what_does_not_fit(const Offer& offer) {
+    const std::optional<Pin>& pin = state_.state().pin;
+    if (pin && pin->driver == config_.driver && !pin->root_hash.empty() && pin->root_hash != offer.image.root_hash) {
+      return make_error(Errc::incompatible, Reason::not_wanted,
+                        "the channel has another image of " + config_.driver + " " + offer.version +
+                            " than the pinned one (" + pin->root_hash + ")");
+    }
+    for (const KnownImage& known : inventory_.images) {
+      if (known.identity().root_hash != offer.image.root_hash) continue;
+      TRY(const std::vector<Finding> findings, judge(selection(), known));
+      const Finding* unmet = first_unmet(findings);
+      if (unmet == nullptr || unmet->requirement == Requirement::userland) continue;
+      return make_error(Errc::incompatible, unmet->reason,
+                        "what the channel has, " + config_.driver + " " + offer.version +
+                            ", is here and does not fit: " + unmet->sentence);
+    }
+    return {};
   }
 
   [[nodiscard]] ChannelAccess access() const {
@@ -143,9 +164,8 @@ class Acquirer {
     wish.driver = config_.driver;
     wish.kernel_release = facts_.kernel_release;
     wish.architecture = facts_.architecture;
-    const std::optional<Pin>& pin = state_.state().pin;
-    if (pin && pin->driver == config_.driver) {
-      wish.allows = [pinned = pin->version](std::string_view version) { return version == pinned; };
+    if (const std::optional<std::string> pinned = pinned_version(selection())) {
+      wish.allows = [version = *pinned](std::string_view offered) { return offered == version; };
     } else {
       wish.allows = [wanted = config_.version](std::string_view version) { return wanted.allows(version); };
     }

@@ -95,7 +95,8 @@ Result<std::vector<std::string>> firmware_of(const std::string& tree) {
   const fs::path folder = fs::path(tree) / kFirmwareFolder;
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!fs::is_directory(it->symlink_status(error))) names.push_back(manifest_text(it->path().lexically_relative(folder).string()));
+    if (!fs::is_directory(it->symlink_status(error)))
+      names.push_back(manifest_text(it->path().lexically_relative(folder).string()));
   }
   if (error && error != std::errc::no_such_file_or_directory) {
     return os_failure(error.value(), "cannot list " + folder.string());

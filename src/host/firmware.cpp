@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
+
+#include "base/text.hpp"
 
 namespace driverext {
 namespace {
 
+constexpr size_t kMaxPath = 4096;
 constexpr std::array<const char*, 3> kEndings = {"", ".xz", ".zst"};
 
 bool exists(const Dir& root, const std::string& name) {
@@ -31,7 +35,11 @@ bool host_has_firmware(const Dir& root, const std::string& kernel_release, const
   if (name.empty() || name.front() == '/' || ("/" + name + "/").find("/../") != std::string::npos) return false;
   const bool is_pattern = name.find_first_of("*?[") != std::string::npos;
   const size_t slash = name.rfind('/');
-  for (const std::string& top : {std::string("usr/lib/firmware"), std::string("lib/firmware")}) {
+  std::vector<std::string> tops = {"usr/lib/firmware", "lib/firmware"};
+  // Where somebody told the kernel to look first.
+  const auto told = root.read_if_there("sys/module/firmware_class/parameters/path", kMaxPath);
+  if (told && *told && trim(**told).starts_with('/')) tops.insert(tops.begin(), std::string(trim(**told)).substr(1));
+  for (const std::string& top : tops) {
     for (const std::string& folder :
          {top + "/updates/" + kernel_release, top + "/updates", top + "/" + kernel_release, top}) {
       if (is_pattern) {

@@ -130,6 +130,28 @@ std::optional<uint32_t> SymbolVersions::find(std::string_view symbol) const {
   return entry.crc;
 }
 
+std::optional<ExportedSymbol> SymbolVersions::find_export(std::string_view symbol) const {
+  if (symbol.empty() || slots_.empty()) return {};
+  const Entry& entry = slots_[slot_of(symbol)];
+  if (entry.symbol.empty()) return {};
+  // The entry's name lies in the text; the rest of its line follows.
+  const auto begin = static_cast<size_t>(entry.symbol.data() - text_->data()) + entry.symbol.size();
+  std::string_view rest = std::string_view(*text_).substr(begin, text_->find('\n', begin) - begin);
+  const auto next = [&]() -> std::string_view {
+    if (rest.empty()) return {};
+    rest.remove_prefix(1);  // the tab
+    const std::string_view field = rest.substr(0, rest.find('\t'));
+    rest.remove_prefix(field.size());
+    return field;
+  };
+  ExportedSymbol found;
+  found.crc = entry.crc;
+  found.module = next();
+  found.kind = next();
+  found.symbol_namespace = next();
+  return found;
+}
+
 Result<std::shared_ptr<const SymbolVersions>> read_symbol_versions(const Dir& root, const std::string& kernel_release) {
   for (const std::string& name : places(kernel_release)) {
     TRY(std::optional<std::string> text, root.read_if_there(name, kMaxSymbolVersions));

@@ -20,6 +20,14 @@ namespace driverext {
 /// No kernel's list is larger, decompressed.
 constexpr size_t kMaxSymbolVersions = size_t{64} << 20;
 
+/// What stands in the list behind a symbol's CRC and name. Points into the list.
+struct ExportedSymbol {
+  uint32_t crc = 0;
+  std::string_view module;            ///< "vmlinux", or the path of the module that exports it
+  std::string_view kind;              ///< "EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"
+  std::string_view symbol_namespace;  ///< mostly empty
+};
+
 class SymbolVersions {
  public:
   /// The text of a Module.symvers; `source` is only named in messages. Errors: Errc::invalid_input with the line.
@@ -30,6 +38,7 @@ class SymbolVersions {
 
   /// Nothing if neither kernel nor in-tree module exports it.
   [[nodiscard]] std::optional<uint32_t> find(std::string_view symbol) const;
+  [[nodiscard]] std::optional<ExportedSymbol> find_export(std::string_view symbol) const;
   [[nodiscard]] size_t size() const { return count_; }
   [[nodiscard]] const std::string& source() const { return source_; }
 

@@ -87,7 +87,12 @@ Result<void> ModuleLoader::insert(const std::string& path, const std::string& pa
     return make_error(Errc::invalid_input, "the parameters of module " + path + " are too long");
   }
   if (::send(channel_.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
-    return os_failure(errno, "cannot ask for module " + path);
+    // It was ended, by whoever was short of memory.
+    stop();
+    TRY_VOID(start());
+    if (::send(channel_.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
+      return os_failure(errno, "cannot ask for module " + path);
+    }
   }
   if (!wait_until(channel_.get(), deadline_usec)) return give_up(path);
   int code = 0;

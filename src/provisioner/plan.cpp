@@ -81,6 +81,8 @@ void climb_down(const PlanInput& input, const std::optional<NearMiss>& nearest, 
   const Reason reason = reason_of(*plan.problem);
   const Config& config = input.selection.config;
   const Facts& facts = input.selection.facts;
+  // What was refused just now is to be heard.
+  if (reason_info(reason).outcome == Outcome::untrusted && nearest) return;
   if (nearest && is_the_hosts(nearest->finding.reason)) return;
   // The channel may have a newer one by now.
   if (reason == Reason::put_aside) plan.acquire = !config.channel_url.empty();
@@ -205,7 +207,8 @@ std::optional<BuildInput> find_build_input(const SelectionInput& input) {
 bool lacks_builder(const SelectionInput& input) {
   const std::vector<KnownImage>& images = input.inventory.images;
   const bool has_source = std::any_of(images.begin(), images.end(), [&](const KnownImage& known) {
-    return known.identity().kind == Kind::source && known.identity().driver == input.config.driver;
+    const ImageIdentity& image = known.identity();
+    return image.kind == Kind::source && image.driver == input.config.driver && is_wanted(input, image);
   });
   return input.config.build && has_source && !find_build_input(input);
 }
@@ -226,9 +229,7 @@ Plan make_plan(const PlanInput& input) {
       image.has_userland() ? plan.image : find_userland(input.selection.facts, input.selection.inventory, image);
   add_steps(input, plan);
   // It will do for now; the channel may have one that did not fail, for this very kernel, of the version asked for.
-  const KernelMemory& memory = input.selection.state.of(input.selection.facts.kernel_release);
-  const bool will_do = plan.rung != Rung::exact || memory.failure_of(image.root_hash) != nullptr;
-  plan.acquire = will_do && !input.selection.config.channel_url.empty();
+  plan.acquire = !input.selection.config.channel_url.empty() && !has_what_is_asked_for(input.selection);
   return plan;
 }
 

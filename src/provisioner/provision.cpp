@@ -54,8 +54,10 @@ Blame blame_for(const Error& error) {
     case Reason::load_timeout:
       return Blame::image;
     case Reason::module_load_failed:
-    case Reason::dependency_missing:
       return blame_of_errno(error.os_error);
+    case Reason::dependency_missing:
+      // Not there, or of another kernel; whatever else keeps one of the host's own modules out is no image's fault.
+      return error.os_error == 0 || error.os_error == ENOENT || error.os_error == ENOEXEC ? Blame::image : Blame::host;
     case Reason::device_missing:
       return error.code == Errc::incompatible ? Blame::unclear : Blame::image;
     case Reason::check_failed:
@@ -102,8 +104,8 @@ void tell_what_is_held(const Survey& found, const State& state, Status& status) 
     if (failed != nullptr) {
       status.put_aside.push_back({image.version, image.root_hash, failed->reason, failed->message});
     }
-    const bool is_put_aside = state.of(image.kernel_release).failure_of(image.root_hash) != nullptr;
-    if (!is_put_aside) kernels.insert(image.kernel_release);
+    const FailedImage* there = state.of(image.kernel_release).failure_of(image.root_hash);
+    if (there == nullptr || !there->is_put_aside()) kernels.insert(image.kernel_release);
   }
   status.kernels_ready.assign(kernels.begin(), kernels.end());
 }
@@ -168,8 +170,8 @@ class Provision {
     if (!plan.image || now >= deadline_usec_) return deadline_usec_;
     const SelectionInput input = found_.selection(state_.state(), tried_);
     const bool is_tried_out = !was_taken_before(input, found_.inventory.images[*plan.image].identity());
-    const bool has_another = ranked_candidates(input).size() > 1;
-    return is_tried_out && has_another ? now + (deadline_usec_ - now) * 2 / 3 : deadline_usec_;
+    const bool has_another = is_tried_out && ranked_candidates(input).size() > 1;
+    return has_another ? now + (deadline_usec_ - now) * 2 / 3 : deadline_usec_;
   }
 
   // The failure, if a step failed.
@@ -179,6 +181,7 @@ class Provision {
     context.cancel_fd = host_.cancel_fd;
     context.now = host_.now;
     context.deadline_usec = deadline_for(plan);
+    has_less_time_ = context.deadline_usec < deadline_usec_;
     host_.kernel.limit_loading(context.deadline_usec);
     status_.image.reset();
     status_.userland.reset();
@@ -217,13 +220,20 @@ class Provision {
 
   // True if another image may be tried.
   bool put_aside(const Plan& plan, const Error& failure) {
-    const Blame blame = blame_for(failure);
+    // It had less time than the boot, so that there is some for another one.
+    const bool took_too_long = has_less_time_ && reason_of(failure) == Reason::budget_exceeded;
+    const Blame blame = took_too_long ? Blame::image : blame_for(failure);
     if (!plan.image || blame == Blame::host) return false;
     const ImageIdentity& image = found_.inventory.images[*plan.image].identity();
     const std::string code(reason_info(reason_of(failure)).code);
     tried_.insert(image.root_hash);
-    // What has worked on this very kernel fails for another reason than what is in it.
-    const bool worked_before = was_taken_before(found_.selection(state_.state(), tried_), image);
+    // The next one may be one that nobody knows yet.
+    if (!std::exchange(found_.facts_are_whole, true)) {
+      if (Result<Facts> facts = read_facts(host_.root, FactsRequest::everything())) found_.facts = *std::move(facts);
+    }
+    // What has worked on this very kernel fails for another reason than what is in it, unless it hangs the node.
+    const bool worked_before =
+        reason_of(failure) != Reason::load_timeout && was_taken_before(found_.selection(state_.state(), tried_), image);
     if (blame == Blame::unclear || worked_before) {
       status_.put_aside.push_back({image.version, image.root_hash, code, failure.message()});
       return !left_behind_;
@@ -237,8 +247,8 @@ class Provision {
 
   void request_acquisition(const Plan& plan) {
     // An image that failed is a reason to look for a newer one.
-    const bool may_be_mended = plan.acquire || (!tried_.empty() && !found_.config.channel_url.empty());
-    if (may_be_mended && status_.reason != Reason::provisioned) {
+    const bool failed_now = !tried_.empty() && status_.reason != Reason::provisioned;
+    if (plan.acquire || (failed_now && !found_.config.channel_url.empty())) {
       (void)host_.root.write_if_changed(kAcquireWanted, "", 0644);
     } else {
       (void)host_.root.remove_file(kAcquireWanted);
@@ -252,6 +262,7 @@ class Provision {
   StateFile state_;
   std::set<std::string> tried_;
   uint64_t deadline_usec_ = 0;
+  bool has_less_time_ = false;  // the image that is tried, than there is
   bool left_behind_ = false;
 };
 

@@ -176,10 +176,16 @@ void KernelMemory::remember_failure(const std::string& root_hash, const std::str
   image.message = std::move(message);
   image.time = time;
   ++image.attempts;
-  std::erase_if(good, [&](const GoodImage& other) { return other.root_hash == root_hash; });
+  if (image.is_put_aside()) {
+    std::erase_if(good, [&](const GoodImage& other) { return other.root_hash == root_hash; });
+  }
   if (failed.size() <= kMaxFailed) return;
-  failed.erase(std::min_element(failed.begin(), failed.end(),
-                                [](const auto& a, const auto& b) { return a.second.time < b.second.time; }));
+  // Not this one, whatever the clock says.
+  failed.erase(std::min_element(failed.begin(), failed.end(), [&](const auto& a, const auto& b) {
+    const bool a_is_new = a.first == root_hash;
+    const bool b_is_new = b.first == root_hash;
+    return a_is_new != b_is_new ? b_is_new : a.second.time < b.second.time;
+  }));
 }
 
 const KernelMemory& State::of(const std::string& kernel_release) const {

@@ -1,5 +1,6 @@
 // What a node remembers across reboots: for each kernel the images that were good on it and what failed, and what a
-// person pinned. Written only when something happened: a boot that changes nothing writes nothing.
+// person pinned. Written before modules are loaded and when it is known how that ended; a run that loads nothing writes
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,7 @@ struct GoodImage {
   bool operator==(const GoodImage&) const = default;
 };
 
-/// An image whose modules are being loaded and that is not known to be good yet. Still there in another boot: the node
-/// went down meanwhile.
+/// An image whose modules are being loaded. Still there in another boot: the node went down meanwhile.
 struct Attempt {
   std::string version;
   std::string root_hash;
@@ -65,7 +65,7 @@ struct KernelMemory {
   [[nodiscard]] const FailedImage* failure_of(const std::string& root_hash) const;
   /// It is the last good one now, and its failures are forgotten.
   void remember_good(GoodImage image);
-  /// One more failed attempt; it is good no longer.
+  /// One more failed attempt. One that is put aside by it is good no longer.
   void remember_failure(const std::string& root_hash, const std::string& version, std::string reason,
                         std::string message, int64_t time);
 };

@@ -10,12 +10,13 @@
 
 #include "host/firmware.hpp"
 #include "provisioner/selection/choose.hpp"
+#include "provisioner/steps/step.hpp"
 
 namespace driverext {
 namespace {
 
 // The image whose modules, all of them, are the ones that are loaded. What cannot be asked does not run.
-std::string find_running(Kernel& kernel, const Config& config, const Inventory& inventory) {
+std::string find_running(Kernel& kernel, const Dir& root, const Config& config, const Inventory& inventory) {
   std::map<std::string, std::string> loaded;  // build id by name; empty if it is not
   const auto is_loaded = [&](const ModuleIdentity& module) {
     const auto [entry, is_new] = loaded.emplace(module.name, "");
@@ -25,12 +26,17 @@ std::string find_running(Kernel& kernel, const Config& config, const Inventory& 
     }
     return !entry->second.empty() && entry->second == module.build_id;
   };
+  // Two images can hold the same modules: then the one that is mounted.
+  std::string running;
   for (const KnownImage& known : inventory.images) {
     const ImageIdentity& image = known.identity();
     if (image.driver != config.driver || image.modules.empty()) continue;
-    if (std::all_of(image.modules.begin(), image.modules.end(), is_loaded)) return image.root_hash;
+    if (!std::all_of(image.modules.begin(), image.modules.end(), is_loaded)) continue;
+    const auto mounted = root.status(mount_name(image));
+    if (mounted && *mounted) return image.root_hash;
+    if (running.empty()) running = image.root_hash;
   }
-  return {};
+  return running;
 }
 
 }  // namespace
@@ -66,7 +72,7 @@ Result<void> take_survey(const SurveyRequest& request, Survey& found) {
   }
   TRY(found.inventory, take_inventory(root, *found.trust, request.now, found.verified));
   if (request.kernel != nullptr && found.facts.is_running) {
-    found.running = find_running(*request.kernel, found.config, found.inventory);
+    found.running = find_running(*request.kernel, root, found.config, found.inventory);
   }
   found.has_firmware = [&root, release = found.facts.kernel_release](const std::string& name) {
     return host_has_firmware(root, release, name);
@@ -75,9 +81,9 @@ Result<void> take_survey(const SurveyRequest& request, Survey& found) {
   found.state = remembered(StateFile::read(root).state(), found.facts, request.now);
   const bool is_settled =
       request.depth == SurveyRequest::Depth::as_needed && is_settled_by_identity(found.selection(found.state, {}));
-  if (!is_settled) {
-    TRY(found.facts, read_facts(root, FactsRequest::everything(request.kernel_release)));
-  }
+  if (is_settled) return {};
+  found.facts_are_whole = true;
+  TRY(found.facts, read_facts(root, FactsRequest::everything(request.kernel_release)));
   return {};
 }
 

@@ -28,6 +28,7 @@ struct SurveyRequest {
 
 struct Survey {
   Facts facts;
+  bool facts_are_whole = false;  ///< all that can be told was read, not only what settles the choice
   Config config;
   Definition definition;
   std::shared_ptr<LazyTrust> trust;  ///< what images are opened under, when they are

@@ -208,11 +208,15 @@ std::span<const VerifiedEntry> VerifiedCache::in_folder(const std::string& folde
 
 void VerifiedCache::put(const std::string& folder, std::vector<VerifiedEntry> entries) {
   changed_ = true;
-  std::erase_if(entries_, [&](const VerifiedEntry& entry) { return entry.folder == folder; });
-  std::move(entries.begin(), entries.end(), std::back_inserter(entries_));
-  std::sort(entries_.begin(), entries_.end(), [](const VerifiedEntry& a, const VerifiedEntry& b) {
-    return a.folder != b.folder ? a.folder < b.folder : a.file < b.file;
-  });
+  const auto first = std::find_if(entries_.rbegin(), entries_.rend(), [&](const VerifiedEntry& entry) {
+                       return entry.folder < folder;
+                     }).base();  // mostly at the end: a store is read in order
+  const auto last =
+      std::find_if(first, entries_.end(), [&](const VerifiedEntry& entry) { return entry.folder != folder; });
+  const auto place = entries_.erase(first, last);
+  std::sort(entries.begin(), entries.end(),
+            [](const VerifiedEntry& a, const VerifiedEntry& b) { return a.file < b.file; });
+  entries_.insert(place, std::make_move_iterator(entries.begin()), std::make_move_iterator(entries.end()));
 }
 
 void VerifiedCache::keep_only(const std::vector<std::string>& folders) {

@@ -52,6 +52,16 @@ TEST_F(BuiltinChecks, NodeThatNobodyAnswersFails) {
   expect_failed("testgpuctl");
 }
 
+TEST_F(BuiltinChecks, OneBrokenDeviceOfSeveralLeavesTheDriverToTheOthers) {
+  want("\"nodes\"");
+  host_.kernel.refuse_to_open(host_.path("dev/testgpu0"), EIO);
+  const Status status = host_.provision();
+  EXPECT_EQ(reason(status), "provisioned") << status.message;
+  bool told = false;
+  for (const StepReport& step : status.steps) told = told || step.message.find("testgpu0") != std::string::npos;
+  EXPECT_TRUE(told);
+}
+
 TEST_F(BuiltinChecks, OtherVersionOfTheLoadedModuleFails) {
   want("\"versions\"");
   host_.change_module(image_, [](test::FakeModuleFile& file) { file.version = "9.9"; });
@@ -70,7 +80,8 @@ TEST_F(BuiltinChecks, CommandGetsNoMoreTimeThanTheBootHas) {
   given.deadline_usec = monotonic_usec() + 20'000'000;
   EXPECT_EQ(reason(provision(given, host_.progress)), "provisioned");
   for (const ProgramRequest& request : host_.programs.requests) {
-    if (request.argv.front() == "tool") EXPECT_LE(request.timeout_sec, 20U);
+    if (request.argv.front() != "tool") continue;
+    EXPECT_LE(request.timeout_sec, 20U);
   }
 }
 

@@ -101,7 +101,7 @@ TEST_F(Management, BeginningThatFitsTwoImagesIsRefused) {
     image.driver = kSampleDriver;
     image.version = "3.0";
     image.root_hash = hash;
-    return KnownImage(Place::store, "x", Origin::local, image, nullptr, nullptr);
+    return KnownImage(Place::store, "x", Origin::local, std::make_shared<const ImageIdentity>(image), nullptr);
   };
   Survey found = node();
   found.inventory.images = {known(std::string(64, 'a')), known("aaaaaaaabb" + std::string(54, 'c'))};

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "support/candidates.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"
 
@@ -33,26 +34,11 @@ std::string label(const ImageIdentity& image) {
 KnownImage stand_in(const SampleOptions& options, Origin origin = Origin::local, Place place = Place::store) {
   const Manifest manifest = test::sample_manifest(options);
   ImageIdentity image;
-  image.driver = manifest.driver;
-  image.version = manifest.version;
   image.kind = manifest.kind;
-  image.userland = manifest.userland;
+  image.version = manifest.version;
   image.kernel_release = manifest.kernel_release;
-  image.vermagic = manifest.vermagic;
-  image.kernels = manifest.kernels;
-  image.architecture = manifest.architecture;
-  image.os_id = manifest.os_id;
-  image.os_version_id = manifest.os_version_id;
-  image.created = manifest.created;
-  image.root_hash = label(image) + " " + std::to_string(image.created);
-  for (const ModuleRecord& record : manifest.modules) image.modules.push_back({record.name, record.build_id, ""});
-  const std::string name = std::string(kStore) + "/" + image.root_hash + "/testcam.raw";
-  return {place,
-          name,
-          origin,
-          image,
-          []() -> Result<VerifiedImage> { return make_error(Errc::internal, "it has no file"); },
-          [text = format_manifest(manifest)]() -> std::optional<std::string> { return text; }};
+  return test::candidate(
+      manifest, {.place = place, .origin = origin, .root_hash = label(image) + " " + std::to_string(manifest.created)});
 }
 
 class Prune : public ::testing::Test {

@@ -348,13 +348,44 @@ TEST_F(Interrupted, AttemptIsOnDiskBeforeTheFirstModuleIsLoaded) {
   EXPECT_FALSE(memory_of(host_).attempt);  // it went well
 }
 
-TEST_F(Interrupted, ImageThatIsKnownToBeGoodNeedsNoNote) {
+TEST_F(Interrupted, AttemptOfAGoodImageIsNotedAndForgotten) {
   host_.provision();
   FakeGpuHost next;
   boot_from(host_, next);
-  const auto before = test::listing(next.path("var/lib/driverext"));
+  const std::string before = test::read_whole(next.path(kStateFile));
+  const auto usual = next.programs.answer;
+  std::optional<Attempt> seen;
+  next.programs.answer = [&](const ProgramRequest& request) {
+    seen = memory_of(next).attempt;
+    return usual(request);
+  };
   EXPECT_EQ(reason(next.provision()), "provisioned");
-  EXPECT_EQ(test::listing(next.path("var/lib/driverext")), before);
+  EXPECT_TRUE(seen);
+  EXPECT_EQ(test::read_whole(next.path(kStateFile)), before);
+}
+
+// A power cut while the driver was loading is no reason to go back to an older one; two in a row are.
+TEST_F(Interrupted, GoodImageThatTakesTheNodeDownTwiceIsPutAside) {
+  next_.store_image(kOld);
+  next_.store_image(kNew);
+  State state;
+  KernelMemory& memory = state.kernels[test::kSampleKernel];
+  memory.remember_good({test::kGpuDriver, "1.0", gpu_root_hash(kOld), 1});
+  memory.remember_good({test::kGpuDriver, "2.0", gpu_root_hash(kNew), 2});
+  memory.attempt = Attempt{"2.0", gpu_root_hash(kNew), "the boot before", 3};
+  const State once = state;
+  next_.write(kStateFile, format_state(once));
+  EXPECT_EQ(next_.provision().image->version, "2.0");
+  EXPECT_TRUE(memory_of(next_).failed.empty());  // it worked: forgotten
+
+  FakeGpuHost again;
+  again.store_image(kOld);
+  again.store_image(kNew);
+  memory.failed[gpu_root_hash(kNew)] = {"2.0", "load-interrupted", "it went down", 1, 3};
+  again.write(kStateFile, format_state(state));
+  const Status status = again.provision();
+  EXPECT_EQ(status.image->version, "1.0") << status.message;
+  EXPECT_TRUE(memory_of(again).failed.at(gpu_root_hash(kNew)).is_put_aside());
 }
 
 TEST_F(Interrupted, OtherImageIsUsedAfterACrash) {

@@ -159,6 +159,23 @@ TEST_F(Selection, ImageForAnotherKernelIsRefusedWhereTheKernelWouldRefuseIt) {
   Manifest newer = foreign_;
   newer.modules[0].imports["new_symbol"] = 1;
   EXPECT_EQ(only(newer), "symbol-missing symbols");
+  // Of the same type, but not for this module to use.
+  facts_.kernel.symbols = symbols(
+      "0x00000011\t_printk\tvmlinux\tEXPORT_SYMBOL_GPL\t\n0x00000022\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n");
+  foreign_.modules[0].license = "Proprietary";
+  EXPECT_EQ(only(foreign_), "symbol-missing symbols");
+  foreign_.modules[0].license = "Dual MIT/GPL";
+  EXPECT_EQ(only(foreign_), "1.0 kabi");
+  facts_.kernel.symbols = symbols(
+      "0x00000011\t_printk\tdrivers/x/"
+      "a-helper\tEXPORT_SYMBOL\t\n0x00000022\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n");
+  EXPECT_EQ(only(foreign_), "symbol-missing symbols");
+  facts_.kernel.modules = {"a_helper"};
+  foreign_.modules[0].depends = {"a_helper"};
+  EXPECT_EQ(only(foreign_), "1.0 kabi");
+  facts_.kernel.symbols = symbols(
+      "0x00000011\t_printk\tvmlinux\tEXPORT_SYMBOL\tSOME_NS\n0x00000022\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n");
+  EXPECT_EQ(only(foreign_), "fit-unknown symbols");
   facts_.kernel.vermagic = std::string(kSampleKernel) + " SMP preempt mod_unload";
   EXPECT_EQ(only(foreign_), "kernel-mismatch kernel");
 }
@@ -198,6 +215,31 @@ TEST_F(Selection, WhatTheKernelHasTakenBeforeIsNotAskedAgain) {
   state_.kernels[kSampleKernel].remember_good(
       {test::kSampleDriver, "1.0", inventory_.images.front().identity().root_hash, 1});
   EXPECT_EQ(choice(), "1.0 exact");
+}
+
+// Another maker's driver on the host is in no list of the kernel's.
+TEST_F(Selection, SymbolOfAnExactImageMayBeAHostModules) {
+  good_.modules[0].imports["their_symbol"] = 1;
+  EXPECT_EQ(only(good_), "symbol-missing symbols");
+  good_.modules[0].depends = {"videodev"};
+  inventory_.images.clear();
+  add(good_);
+  expect_untold(Requirement::symbols);
+}
+
+TEST_F(Selection, ImageThatIsNoLongerWhatWasVerifiedStopsTheChoice) {
+  class Exchanged final : public KnownImage::Source {
+   public:
+    [[nodiscard]] Result<VerifiedImage> reopen(const KnownImage& /*known*/) const override {
+      return make_error(Errc::untrusted, Reason::signature_invalid, "it was changed");
+    }
+    [[nodiscard]] std::optional<std::string> manifest_text(const KnownImage& /*known*/) const override { return {}; }
+  };
+  add(candidate_manifest("1.0", kSampleKernel));
+  const KnownImage newer = candidate(candidate_manifest("2.0", kSampleKernel));
+  inventory_.images.emplace_back(Place::store, newer.name, Origin::local, newer.shared_identity(),
+                                 std::make_shared<Exchanged>());
+  EXPECT_EQ(choice(), "signature-invalid trusted");
 }
 
 TEST_F(Selection, DependenciesAreInTheImageOrOnTheHost) {

@@ -71,7 +71,8 @@ class Queue {
     Ranked ranked;
     ranked.index = index;
     ranked.rests = input_.running.empty() || image.root_hash != input_.running;
-    ranked.failed = memory.failure_of(image.root_hash) != nullptr;
+    // One interruption of what was good before is a power cut as likely as not.
+    ranked.failed = memory.failure_of(image.root_hash) != nullptr && !memory.is_good(image.root_hash);
     ranked.unknown_after_failure = !input_.tried.empty() && !memory.is_good(image.root_hash);
     ranked.for_another_kernel = !is_exact(input_.facts, image);
     ranked.unwanted = !is_wanted(input_, image);
@@ -116,6 +117,17 @@ std::vector<size_t> ranked_candidates(const SelectionInput& input) {
   return indices;
 }
 
+bool has_what_is_asked_for(const SelectionInput& input) {
+  const KernelMemory& memory = input.state.of(input.facts.kernel_release);
+  const std::vector<KnownImage>& images = input.inventory.images;
+  return std::any_of(images.begin(), images.end(), [&](const KnownImage& known) {
+    const ImageIdentity& image = known.identity();
+    return is_candidate(input, known) && is_exact(input.facts, image) && is_wanted(input, image) &&
+           (memory.failure_of(image.root_hash) == nullptr || memory.is_good(image.root_hash)) &&
+           first_unmet(judge_identity(input, known)) == nullptr;
+  });
+}
+
 Rung rung_of(const SelectionInput& input, const ImageIdentity& image) {
   const KernelMemory& memory = input.state.of(input.facts.kernel_release);
   if (memory.is_good(image.root_hash)) {
@@ -142,8 +154,14 @@ Choice choose_image(const SelectionInput& input) {
     const Result<std::vector<Finding>> findings = judge(input, images[index]);
     if (!findings) {
       // It was whole a moment ago: what is told of it is why it cannot be read now.
-      take_nearest(choice.nearest, index,
-                   {Requirement::trusted, Verdict::unmet, reason_of(findings.error()), findings.error().message()});
+      const Finding finding{Requirement::trusted, Verdict::unmet, reason_of(findings.error()),
+                            findings.error().message()};
+      // It was changed since it was looked at: that is to be heard, whatever else is here.
+      if (findings.error().code == Errc::untrusted) {
+        choice.nearest.emplace(NearMiss{index, finding});
+        return choice;
+      }
+      take_nearest(choice.nearest, index, finding);
       continue;
     }
     const Finding* unmet = first_unmet(*findings);
@@ -173,8 +191,11 @@ bool is_settled_by_identity(const SelectionInput& input) {
   const std::vector<KnownImage>& images = input.inventory.images;
   Queue queue(input);
   const std::optional<size_t> best_index = queue.next();
-  // Nothing that is read of the kernel makes an image fit that its identity speaks against.
-  if (!best_index) return true;
+  // Then more facts only tell better what is missing.
+  if (!best_index) {
+    return std::none_of(images.begin(), images.end(),
+                        [&](const KnownImage& known) { return is_candidate(input, known); });
+  }
   const ImageIdentity& best = images[*best_index].identity();
   if (!was_taken_before(input, best)) return false;
   // Of two flavors of one version the hardware decides.

@@ -40,6 +40,10 @@ std::vector<size_t> ranked_candidates(const SelectionInput& input);
 /// The first candidate that meets every requirement. Its manifest is read, and of the others only those before it.
 Choice choose_image(const SelectionInput& input);
 
+/// An image for exactly this kernel, of what is asked for, that did not fail: nothing better is to be looked for. What
+/// only its manifest tells is not asked.
+bool has_what_is_asked_for(const SelectionInput& input);
+
 /// How the image got onto its rung.
 Rung rung_of(const SelectionInput& input, const ImageIdentity& image);
 

@@ -89,24 +89,6 @@ Finding judge_os(const SelectionInput& input, const ImageIdentity& image) {
   return unmet(kWhat, Reason::os_mismatch, "it is for " + image.os_id + ", the host is " + host);
 }
 
-// What a person pinned comes before what the configuration says.
-std::optional<std::string> pinned_version(const SelectionInput& input) {
-  const std::optional<Pin>& pin = input.state.pin;
-  if (pin && pin->driver == input.config.driver) return pin->version;
-  if (input.config.version.kind != VersionWish::Kind::pinned) return std::nullopt;
-  // What this kernel had last, else what any had: a node stays with what it has.
-  const KernelMemory& memory = input.state.of(input.facts.kernel_release);
-  const auto is_of_driver = [&](const GoodImage& good) { return good.driver == input.config.driver; };
-  const auto here = std::find_if(memory.good.begin(), memory.good.end(), is_of_driver);
-  if (here != memory.good.end()) return here->version;
-  const GoodImage* last = nullptr;
-  for (const auto& [release, kernel] : input.state.kernels) {
-    const auto good = std::find_if(kernel.good.begin(), kernel.good.end(), is_of_driver);
-    if (good != kernel.good.end() && (last == nullptr || good->time > last->time)) last = &*good;
-  }
-  return last == nullptr ? std::nullopt : std::optional(last->version);
-}
-
 bool flavor_is_wanted(const SelectionInput& input, const ImageIdentity& image) {
   return input.config.flavor.empty() || image.flavor.empty() || image.flavor == input.config.flavor;
 }
@@ -214,6 +196,24 @@ bool is_exact(const Facts& facts, const ImageIdentity& image) { return image.ker
 
 bool was_taken_before(const SelectionInput& input, const ImageIdentity& image) {
   return input.state.of(input.facts.kernel_release).is_good(image.root_hash);
+}
+
+// What a person pinned comes before what the configuration says.
+std::optional<std::string> pinned_version(const SelectionInput& input) {
+  const std::optional<Pin>& pin = input.state.pin;
+  if (pin && pin->driver == input.config.driver) return pin->version;
+  if (input.config.version.kind != VersionWish::Kind::pinned) return std::nullopt;
+  // What this kernel had last, else what any had: a node stays with what it has.
+  const KernelMemory& memory = input.state.of(input.facts.kernel_release);
+  const auto is_of_driver = [&](const GoodImage& good) { return good.driver == input.config.driver; };
+  const auto here = std::find_if(memory.good.begin(), memory.good.end(), is_of_driver);
+  if (here != memory.good.end()) return here->version;
+  const GoodImage* last = nullptr;
+  for (const auto& [release, kernel] : input.state.kernels) {
+    const auto good = std::find_if(kernel.good.begin(), kernel.good.end(), is_of_driver);
+    if (good != kernel.good.end() && (last == nullptr || good->time > last->time)) last = &*good;
+  }
+  return last == nullptr ? std::nullopt : std::optional(last->version);
 }
 
 bool is_wanted(const SelectionInput& input, const ImageIdentity& image) {

@@ -85,6 +85,9 @@ const Finding* first_unmet(const std::vector<Finding>& findings);
 bool is_exact(const Facts& facts, const ImageIdentity& image);
 /// The kernel has taken this image's modules before, on this host: nothing about them needs asking again.
 bool was_taken_before(const SelectionInput& input, const ImageIdentity& image);
+/// The one version that this node is to stay with, by a person's pin or because the configuration says "pinned" and it
+/// has had one; nothing if it is free.
+std::optional<std::string> pinned_version(const SelectionInput& input);
 /// The version, branch, flavor or pin that is asked for.
 bool is_wanted(const SelectionInput& input, const ImageIdentity& image);
 

@@ -3,6 +3,7 @@
 //
 // It only looks, so all of it is the probe: there is nothing to apply and nothing to undo.
 #include <algorithm>
+#include <optional>
 
 #include "provisioner/device_nodes.hpp"
 #include "provisioner/steps/step.hpp"
@@ -24,6 +25,7 @@ class CheckStep final : public Step {
   }
   Result<void> apply() override { return {}; }
   Result<void> undo() override { return {}; }
+  [[nodiscard]] std::string remark() const override { return remark_; }
 
  private:
   Result<void> run_builtin(BuiltinCheck check) {
@@ -49,13 +51,20 @@ class CheckStep final : public Step {
 
   Result<void> nodes_open() {
     TRY(const std::vector<ReportedNode> nodes, read_reported_nodes(context_.root, context_.definition));
+    // One device of several that is broken is no reason to take the driver from the others.
+    std::optional<Error> broken;
+    bool some_device_answers = false;
     for (const ReportedNode& node : nodes) {
       Result<void> opened = context_.kernel.open_node(context_.root.path_of(node.path));
-      if (!opened) {
-        opened.error().reason = Reason::check_failed;
-        return opened;
-      }
+      const bool is_one_of_several = !node.names.empty();
+      some_device_answers = some_device_answers || (opened && is_one_of_several);
+      if (opened) continue;
+      opened.error().reason = Reason::check_failed;
+      if (!is_one_of_several) return opened;
+      remark_ += (remark_.empty() ? "" : "; ") + opened.error().message();
+      broken = std::move(opened).error();
     }
+    if (broken && !some_device_answers) return *std::move(broken);
     return {};
   }
 
@@ -87,19 +96,24 @@ class CheckStep final : public Step {
 
   Result<void> run_command() {
     const Definition& definition = context_.definition;
+    const unsigned limit = context_.seconds_for(definition.check.timeout_sec);
     Result<std::string> checked = context_.programs.run(
         {.argv = definition.check.command,
          .added_environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
          .root = context_.root.path_of(definition.root->path),
-         .timeout_sec = context_.seconds_for(definition.check.timeout_sec),
+         .timeout_sec = limit,
          .cancel_fd = context_.cancel_fd});
     if (checked) return {};
     // Stopped: nothing was found out about the driver.
-    if (!is_readable(context_.cancel_fd)) checked.error().reason = Reason::check_failed;
+    if (is_readable(context_.cancel_fd)) return std::move(checked).error();
+    // A check that had less time than its own says nothing of the driver if that was not enough.
+    const bool ran_out_of_time = checked.error().code == Errc::transient && limit < definition.check.timeout_sec;
+    checked.error().reason = ran_out_of_time ? Reason::budget_exceeded : Reason::check_failed;
     return std::move(checked).error();
   }
 
   const StepContext& context_;
+  std::string remark_;
 };
 
 }  // namespace

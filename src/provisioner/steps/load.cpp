@@ -72,12 +72,11 @@ class LoadStep final : public Step {
   }
 
  private:
-  // On disk before the first module runs: if the node goes down, its next boot knows why. An image that is known to be
-  // good needs no such note, and a boot that changes nothing writes nothing.
+  // On disk before the first module runs: if the node goes down, its next boot knows why. Also of an image that was
+  // good before: new firmware or another card can make it one that takes the node down.
   Result<void> note_attempt() {
     State state = context_.state.state();
     KernelMemory& memory = state.kernels[context_.facts.kernel_release];
-    if (memory.is_good(image().root_hash)) return {};
     memory.attempt = Attempt{image().version, image().root_hash, context_.facts.boot_id, context_.now};
     noted_ = true;
     return context_.state.write(std::move(state));
