@@ -261,7 +261,7 @@ TEST_F(Management, StandingIsToldInWords) {
   EXPECT_EQ(words(kNew, root_hash(kNew)), "running, last good, pinned");
   EXPECT_EQ(words(kOld, ""), "good");
   state_.kernels[kSampleKernel].remember_failure(root_hash(kOld), "1.0", "check-failed", "no", 1'800'000'000);
-  EXPECT_EQ(words(kOld, ""), "failed once (check-failed, 2027-01-15 08:00 UTC)");
+  EXPECT_EQ(words(kOld, ""), "good, failed once (check-failed, 2027-01-15 08:00 UTC)");
   state_.kernels[kSampleKernel].remember_failure(root_hash(kOld), "1.0", "check-failed", "no", 0);
   EXPECT_EQ(words(kOld, ""), "put aside (check-failed)");
   EXPECT_EQ(words({.version = "3.0"}, ""), "");

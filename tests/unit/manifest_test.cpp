@@ -43,6 +43,7 @@ Manifest full_manifest(Kind kind) {
   manifest.flavor = "open";
   if (kind == Kind::modules) manifest.userland = "1.0";
   manifest.source_sha256 = std::string(64, 'c');
+  if (manifest.has_userland()) manifest.firmware = {"testcam/gsp_a.bin", "testcam/gsp_b.bin"};
   if (!manifest.is_loadable()) return manifest;
   manifest.toolchain = "GCC: (Debian 14.2.0-19) 14.2.0";
   manifest.built_from = {std::string(64, 'd'), std::string(64, 'e')};
@@ -57,6 +58,7 @@ Manifest full_manifest(Kind kind) {
   record.firmware = {"testcam/gsp_*.bin"};
   record.parameters = {{"debug", "int", "how much to say"}, {"devices", "array of charp", ""}, {"old", "", ""}};
   record.imports = {{"kfree", 7}, {"module_layout", 0xd0c1b2a3}};
+  record.exports = {"testcam_open"};
   return manifest;
 }
 

@@ -126,7 +126,7 @@ TEST(SelectionProperty, ChosenImageMeetsEveryRequirement) {
     EXPECT_EQ(findings.size(), kRequirements);
   }
   // The generator makes both kinds of worlds.
-  EXPECT_GT(chosen, kRounds / 10);
+  EXPECT_GT(chosen, kRounds / 20);
   EXPECT_LT(chosen, kRounds * 9 / 10);
 }
 

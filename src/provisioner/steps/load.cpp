@@ -78,8 +78,11 @@ class LoadStep final : public Step {
     State state = context_.state.state();
     KernelMemory& memory = state.kernels[context_.facts.kernel_release];
     memory.attempt = Attempt{image().version, image().root_hash, context_.facts.boot_id, context_.now};
+    const bool was_good = memory.is_good(image().root_hash);
     noted_ = true;
-    return context_.state.write(std::move(state));
+    Result<void> written = context_.state.write(std::move(state));
+    // A full disk keeps no image out that was good before.
+    return was_good ? Result<void>() : written;
   }
 
   [[nodiscard]] const ImageIdentity& image() const { return context_.image->identity(); }
