@@ -64,13 +64,16 @@ class Fields {
   bool stamp(FileStamp& into) {
     const std::optional<std::string_view> field = next(kField);
     if (!field) return false;
-    Fields parts(*field);
-    const auto part = [&](auto& number) {
-      const auto word = parts.next(' ');
-      return word && parse(*word, number);
+    const char* at = field->data();
+    const char* const end = at + field->size();
+    const auto part = [&](auto& number, bool is_last) {
+      const auto [behind, code] = std::from_chars(at, end, number);
+      if (code != std::errc() || (is_last ? behind != end : behind == end || *behind != ' ')) return false;
+      at = behind + 1;
+      return true;
     };
-    return part(into.device) && part(into.inode) && part(into.size) && part(into.mtime_nsec) && part(into.ctime_nsec) &&
-           !parts.rest_;
+    return part(into.device, false) && part(into.inode, false) && part(into.size, false) &&
+           part(into.mtime_nsec, false) && part(into.ctime_nsec, true);
   }
   /// Items, each behind a separator of its own.
   bool list(std::vector<std::string_view>& into) {

@@ -316,9 +316,11 @@ Result<void> Dir::remove_dir(std::string_view name) const {
 Result<std::string> read_fd(int fd, size_t max_size, std::string_view what) {
   std::string content;
   size_t done = 0;
+  struct stat info {};
+  const size_t promised = ::fstat(fd, &info) == 0 && info.st_size > 0 ? static_cast<size_t>(info.st_size) : 0;
   // Sizes in /proc and /sys are not true, so the file is read until it ends, one byte past the limit.
   while (done <= max_size) {
-    content.resize(std::min(max_size + 1, std::max<size_t>(done * 2, 4096)));
+    content.resize(std::min(max_size + 1, std::max({done * 2, promised + 1, size_t{4096}})));
     if (content.size() == done) break;
     const ssize_t n = ::pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (n < 0) {

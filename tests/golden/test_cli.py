@@ -29,7 +29,8 @@ class CommandLine(unittest.TestCase):
                                 "help-image-sign": ["image", "sign"], "help-image-inspect": ["image", "inspect"],
                                 "help-image-verify": ["image", "verify"], "help-image-mount": ["image", "mount"],
                                 "help-image-umount": ["image", "umount"], "help-image-keygen": ["image", "keygen"],
-                                 "help-modules-sign": ["modules", "sign"], "help-provision": ["provision"], "help-stage": ["stage"],
+                                 "help-modules-sign": ["modules", "sign"], "help-provision": ["provision"], "help-stage": ["stage"], "help-explain": ["explain"], "help-list": ["list"], "help-pin": ["pin"],
+                                "help-prune": ["prune"], "help-retry": ["retry"], "help-rollback": ["rollback"],
                                 "help-channel-init": ["channel", "init"], "help-channel-publish": ["channel", "publish"],
                                 "help-channel-rollout": ["channel", "rollout"],
                                 "help-channel-check": ["channel", "check"]}.items():

@@ -24,12 +24,14 @@ struct Ranked {
   size_t flavor = 0;
 };
 
+// What comes before any version.
+auto class_of(const Ranked& ranked) {
+  return std::tuple(ranked.rests, ranked.failed, ranked.unknown_after_failure, ranked.unwanted,
+                    ranked.for_another_kernel);
+}
+
 bool comes_before(const Inventory& inventory, const Ranked& a, const Ranked& b) {
-  const auto steps = [](const Ranked& ranked) {
-    return std::tuple(ranked.rests, ranked.failed, ranked.unknown_after_failure, ranked.unwanted,
-                      ranked.for_another_kernel);
-  };
-  if (steps(a) != steps(b)) return steps(a) < steps(b);
+  if (class_of(a) != class_of(b)) return class_of(a) < class_of(b);
   const KnownImage& left = inventory.images[a.index];
   const KnownImage& right = inventory.images[b.index];
   const bool same_version = (left.origin == Origin::built) == (right.origin == Origin::built) &&
@@ -51,13 +53,17 @@ class Queue {
     for (size_t i = 0; i < images.size(); ++i) {
       if (is_candidate(input, images[i])) ranked_.push_back(rank(memory, i));
     }
-    std::make_heap(ranked_.begin(), ranked_.end(), is_behind());
+    // The last one is the next. Versions are compared only among those that are to be looked at.
+    std::sort(ranked_.begin(), ranked_.end(),
+              [](const Ranked& a, const Ranked& b) { return class_of(b) < class_of(a); });
+    rest_ = ranked_.size();
   }
 
   // The next one that meets all that its identity tells; nothing if there is none.
   std::optional<size_t> next() {
     while (!ranked_.empty()) {
-      std::pop_heap(ranked_.begin(), ranked_.end(), is_behind());
+      if (ranked_.size() == rest_) begin_class();
+      std::pop_heap(heap_begin(), ranked_.end(), is_behind());
       const size_t index = ranked_.back().index;
       ranked_.pop_back();
       if (first_unmet(judge_identity(input_, input_.inventory.images[index])) == nullptr) return index;
@@ -66,6 +72,16 @@ class Queue {
   }
 
  private:
+  [[nodiscard]] std::vector<Ranked>::iterator heap_begin() {
+    return ranked_.begin() + static_cast<std::ptrdiff_t>(rest_);
+  }
+  // Those at the end that only versions and dates tell apart.
+  void begin_class() {
+    const auto best = class_of(ranked_.back());
+    while (rest_ > 0 && class_of(ranked_[rest_ - 1]) == best) --rest_;
+    std::make_heap(heap_begin(), ranked_.end(), is_behind());
+  }
+
   Ranked rank(const KernelMemory& memory, size_t index) {
     const ImageIdentity& image = input_.inventory.images[index].identity();
     Ranked ranked;
@@ -89,6 +105,7 @@ class Queue {
 
   const SelectionInput& input_;
   std::vector<Ranked> ranked_;
+  size_t rest_ = 0;                                      // so many are of later classes
   std::vector<std::pair<std::string, size_t>> flavors_;  // how well each suits the hardware
 };
 
