@@ -122,7 +122,7 @@ int preflight(const std::string& symvers) {
   host.write(modules + "/symvers", text);
   host.write(modules + "/config", "CONFIG_SMP=y\nCONFIG_MODULE_UNLOAD=y\nCONFIG_MODVERSIONS=y\n");
   host.write(modules + "/modules.dep", "kernel/videodev.ko:\n");
-  host.write(modules + "/modules.builtin", "kernel/drm.ko\n");
+  host.write(modules + "/modules.builtin", "kernel/drm.ko\nkernel/loop.ko\nkernel/dm-verity.ko\nkernel/squashfs.ko\n");
   const auto symbols = must(read_symbol_versions(host.root(), test::kSampleKernel));
   Manifest manifest = test::candidate_manifest("580.1", test::kSampleKernel);
   manifest.vermagic = std::string(test::kSampleKernel) + " SMP mod_unload modversions";

@@ -27,6 +27,13 @@ TEST(Error, ErrnoDecidesWhatTheCallerMayDo) {
   for (const int other : {EIO, EPERM, ENOSPC}) EXPECT_EQ(os_failure(other, "").code, Errc::system);
 }
 
+TEST(Error, MissingPermissionHasAReasonOfItsOwn) {
+  for (const int error : {EPERM, EACCES}) {
+    EXPECT_EQ(reason_of(os_failure(error, "")), Reason::not_permitted);
+    EXPECT_EQ(test::verdict(os_failure(error, "")), "system");
+  }
+}
+
 TEST(Error, KnowsWhereItWasNoticed) {
   const Error error = make_error(Errc::internal, "x");
   EXPECT_NE(std::string(error.where.file).find("error_test.cpp"), std::string::npos);

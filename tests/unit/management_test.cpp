@@ -171,6 +171,20 @@ TEST_F(Management, RollbackGoesToTheGoodImageBefore) {
   EXPECT_EQ(put_aside->time, 500);
 }
 
+TEST_F(Management, NextProvisionUsesWhatWasRolledBackTo) {
+  if (!test::may_make_nodes()) GTEST_SKIP() << "device nodes cannot be made here (mknod is not permitted)";
+  remember_both();
+  const Survey found = node();
+  must(write_memory(host_.root(), must(decide_rollback(found, 500, Insistence::none)).state));
+  host_.know_image(kept_bytes(kOld), kOld);
+  host_.know_image(kept_bytes(kNew), kNew);
+  const Status status = host_.provision();
+  EXPECT_EQ(test::reason(status), "provisioned") << status.message;
+  EXPECT_EQ(status.image->version, "1.0");
+  ASSERT_EQ(status.put_aside.size(), 1U);
+  EXPECT_EQ(status.put_aside[0].reason, "rolled-back");
+}
+
 TEST_F(Management, RollbackIsForOneKernel) {
   remember_both();
   state_.kernels[kComing].remember_good(good(kNew));
