@@ -33,7 +33,6 @@ constexpr const char* kHelp =
     "Exit codes: 0 done, 1 a file could not be removed, 75 a provision, a download or a build is\n"
     "running, 77 not root.\n";
 
-
 constexpr size_t kMaxKept = 1000;
 
 enum class Effect { remove, tell };

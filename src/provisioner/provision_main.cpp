@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <ctime>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "config.h"
@@ -94,7 +95,12 @@ Budget budget_of(const Dir& root) {
 // unit begins. The result is told when there is one.
 class BootGoesOn {
  public:
-  explicit BootGoesOn(uint64_t deadline_usec) : thread_([this, deadline_usec] { wait(deadline_usec); }) {}
+  explicit BootGoesOn(uint64_t deadline_usec) {
+    try {
+      thread_ = std::thread([this, deadline_usec] { wait(deadline_usec); });
+    } catch (const std::system_error&) {  // no room for a thread: then systemd's own limit is all there is
+    }
+  }
   BootGoesOn(const BootGoesOn&) = delete;
   BootGoesOn& operator=(const BootGoesOn&) = delete;
   ~BootGoesOn() {
@@ -103,7 +109,7 @@ class BootGoesOn {
       is_over_ = true;
     }
     ended_.notify_one();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
  private:
@@ -118,7 +124,7 @@ class BootGoesOn {
   std::mutex mutex_;
   std::condition_variable ended_;
   bool is_over_ = false;
-  std::thread thread_;  // last: it uses the others
+  std::thread thread_;
 };
 
 std::string unit_status(const Status& status) {
@@ -191,6 +197,8 @@ int provision_main(int argc, char** argv) {
     return exit_with(reason_info(plan->outcome).exit_code);
   }
 
+  host.deadline_usec = monotonic_usec() + uint64_t{budget_of(*root).boot_sec} * 1'000'000;
+  const BootGoesOn boot_goes_on(host.deadline_usec);
   const Result<UniqueFd> lock = root->lock_folder(kProvisionLock, "another provision is running");
   if (!lock) {
     std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
@@ -203,9 +211,6 @@ int provision_main(int argc, char** argv) {
   if (cancellation) host.cancel_fd = cancellation->fd();
   notify_status("looking at the host and its images");
   raise_file_limit();
-  const uint64_t budget_usec = uint64_t{budget_of(*root).boot_sec} * 1'000'000;
-  host.deadline_usec = monotonic_usec() + budget_usec;
-  const BootGoesOn boot_goes_on(host.deadline_usec);
   Announcer announcer;
   const Status status = provision(host, announcer);
   announce(status);
