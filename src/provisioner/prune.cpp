@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/text.hpp"
 #include "base/version.hpp"
 #include "host/firmware.hpp"
 #include "provisioner/plan.hpp"
@@ -264,7 +265,9 @@ State forget_what_is_gone(const PruneInput& input, const std::map<size_t, std::s
 
 Result<PruneSurvey> look_for_prune(const Dir& root, const Survey& node) {
   PruneSurvey survey;
-  TRY(const std::vector<std::string> on_host, root.list(kHostModules));
+  TRY(std::vector<std::string> on_host, root.list(kHostModules));
+  // Whatever else lies there is no kernel's.
+  std::erase_if(on_host, [](const std::string& name) { return !check_name("kernel release", name); });
   TRY(const std::vector<std::string> mounts, root.list(kMounts));
   survey.attached.insert(mounts.begin(), mounts.end());
   for (const auto& [release, why] : kernels_to_keep(node.inventory, node.state, node.facts.kernel_release, on_host)) {
