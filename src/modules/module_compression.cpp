@@ -98,7 +98,8 @@ std::optional<uint64_t> claimed_size(ByteSpan file) {
   return lzma_index_uncompressed_size(index);
 }
 
-// An exact room spares copies while it grows. One byte more, so that it is not full before the decoder tells of the end.
+// An exact room spares copies while it grows. One byte more, so that it is not full before the decoder tells of the
+// end.
 size_t xz_hint(ByteSpan file, size_t otherwise) {
   const std::optional<uint64_t> claimed = claimed_size(file);
   return claimed && *claimed / kBelievedRatio <= file.size() ? *claimed + 1 : otherwise;
