@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "peak_memory.hpp"
 #include "sys/dir.hpp"
 #include "sysext/hash_tree.hpp"
 #include "sysext/image_builder.hpp"
@@ -151,10 +152,7 @@ int run(char** arguments) {
     return 1;
   }
   if (job->first == "manifest" || job->first == "backends") return 0;
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) std::printf("%d\n", std::atoi(line.c_str() + 6));
-  }
+  std::printf("%ld\n", peak_kib());
   return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "peak_memory.hpp"
 #include "provisioner/selection/choose.hpp"
 #include "provisioner/status.hpp"
 #include "provisioner/survey.hpp"
@@ -31,15 +32,6 @@ constexpr size_t kHead = 4096;
 
 double now_usec() {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// Not getrusage's figure: that begins with what the process that ran exec held, which is the bench's Python.
-long peak_kib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::atol(line.c_str() + 6);
-  }
-  return 0;
 }
 
 double median(std::vector<double> values) {

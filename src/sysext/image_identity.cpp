@@ -2,13 +2,8 @@
 
 namespace driverext {
 
-ImageIdentity identity_of(const VerifiedImage& image) {
-  const Manifest& manifest = image.manifest();
-  const VeritySuperblock& verity = image.file().verity();
+ImageIdentity identity_in(const Manifest& manifest) {
   ImageIdentity identity;
-  identity.root_hash = image.root_hash_hex();
-  identity.salt = verity.salt.empty() ? "-" : to_hex(verity.salt);
-  identity.data_blocks = verity.data_blocks;
   identity.driver = manifest.driver;
   identity.version = manifest.version;
   identity.flavor = manifest.flavor;
@@ -24,6 +19,15 @@ ImageIdentity identity_of(const VerifiedImage& image) {
   for (const ModuleRecord& record : manifest.modules) {
     identity.modules.push_back({record.name, record.build_id, record.version});
   }
+  return identity;
+}
+
+ImageIdentity identity_of(const VerifiedImage& image) {
+  const VeritySuperblock& verity = image.file().verity();
+  ImageIdentity identity = identity_in(image.manifest());
+  identity.root_hash = image.root_hash_hex();
+  identity.salt = verity.salt.empty() ? "-" : to_hex(verity.salt);
+  identity.data_blocks = verity.data_blocks;
   identity.signer = image.signer().subject;
   identity.signer_fingerprint = image.signer().fingerprint;
   identity.signer_valid_from = image.signer().valid_from;

@@ -47,6 +47,8 @@ struct ImageIdentity {
 };
 
 ImageIdentity identity_of(const VerifiedImage& image);
+/// What the manifest alone tells: without the dm-verity values and the signer.
+ImageIdentity identity_in(const Manifest& manifest);
 
 /// As extension_name of its manifest.
 std::string extension_name(const ImageIdentity& identity);

@@ -45,24 +45,9 @@ Manifest candidate_manifest(const std::string& version, const std::string& kerne
 
 KnownImage candidate(const Manifest& manifest, const CandidateOptions& options) {
   const std::string text = format_manifest(manifest);
-  ImageIdentity identity;
+  ImageIdentity identity = identity_in(manifest);
   identity.root_hash = options.root_hash.empty() ? to_hex(sha256(as_bytes(text))) : options.root_hash;
   identity.salt = "-";
-  identity.driver = manifest.driver;
-  identity.version = manifest.version;
-  identity.flavor = manifest.flavor;
-  identity.kind = manifest.kind;
-  identity.userland = manifest.userland;
-  identity.kernel_release = manifest.kernel_release;
-  identity.vermagic = manifest.vermagic;
-  identity.kernels = manifest.kernels;
-  identity.architecture = manifest.architecture;
-  identity.os_id = manifest.os_id;
-  identity.os_version_id = manifest.os_version_id;
-  identity.created = manifest.created;
-  for (const ModuleRecord& record : manifest.modules) {
-    identity.modules.push_back({record.name, record.build_id, record.version});
-  }
   identity.signer = "CN=publisher";
   const std::string name = std::string(kStore) + "/" + identity.root_hash + "/" + manifest.driver + ".raw";
   return {options.place, name, options.origin, std::make_shared<const ImageIdentity>(identity),
