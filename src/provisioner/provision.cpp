@@ -104,9 +104,7 @@ void tell_what_is_held(const Survey& found, const State& state, Status& status) 
     if (failed != nullptr) {
       status.put_aside.push_back({image.version, image.root_hash, failed->reason, failed->message});
     }
-    const KernelMemory& there = state.of(image.kernel_release);
-    const bool failed_there = there.failure_of(image.root_hash) != nullptr && !there.is_good(image.root_hash);
-    if (!failed_there) kernels.insert(image.kernel_release);
+    if (!state.of(image.kernel_release).is_doubtful(image.root_hash)) kernels.insert(image.kernel_release);
   }
   status.kernels_ready.assign(kernels.begin(), kernels.end());
 }

@@ -155,6 +155,10 @@ const FailedImage* KernelMemory::failure_of(const std::string& root_hash) const 
   return found == failed.end() ? nullptr : &found->second;
 }
 
+bool KernelMemory::is_doubtful(const std::string& root_hash) const {
+  return failure_of(root_hash) != nullptr && !is_good(root_hash);
+}
+
 void KernelMemory::remember_good(GoodImage image) {
   failed.erase(image.root_hash);
   attempt.reset();

@@ -63,6 +63,8 @@ struct KernelMemory {
   [[nodiscard]] bool is_good(const std::string& root_hash) const;
   /// Nothing if it never failed.
   [[nodiscard]] const FailedImage* failure_of(const std::string& root_hash) const;
+  /// It failed, and is not known to be good: one interruption of a good image is a power cut as likely as not.
+  [[nodiscard]] bool is_doubtful(const std::string& root_hash) const;
   /// It is the last good one now, and its failures are forgotten.
   void remember_good(GoodImage image);
   /// One more failed attempt. One that is put aside by it is good no longer.

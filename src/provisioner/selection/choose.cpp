@@ -87,8 +87,7 @@ class Queue {
     Ranked ranked;
     ranked.index = index;
     ranked.rests = input_.running.empty() || image.root_hash != input_.running;
-    // One interruption of what was good before is a power cut as likely as not.
-    ranked.failed = memory.failure_of(image.root_hash) != nullptr && !memory.is_good(image.root_hash);
+    ranked.failed = memory.is_doubtful(image.root_hash);
     ranked.unknown_after_failure = !input_.tried.empty() && !memory.is_good(image.root_hash);
     ranked.for_another_kernel = !is_exact(input_.facts, image);
     ranked.unwanted = !is_wanted(input_, image);
@@ -140,8 +139,7 @@ bool has_what_is_asked_for(const SelectionInput& input) {
   return std::any_of(images.begin(), images.end(), [&](const KnownImage& known) {
     const ImageIdentity& image = known.identity();
     return is_candidate(input, known) && is_exact(input.facts, image) && is_wanted(input, image) &&
-           (memory.failure_of(image.root_hash) == nullptr || memory.is_good(image.root_hash)) &&
-           first_unmet(judge_identity(input, known)) == nullptr;
+           !memory.is_doubtful(image.root_hash) && first_unmet(judge_identity(input, known)) == nullptr;
   });
 }
 
