@@ -123,7 +123,7 @@ void print_images(const Dir& root, const Survey& node, const View& view) {
     }
     lines.push_back({std::string(kind_name(image.kind)), printable(image.driver), printable(image.version),
                      dash(image.flavor), dash(kernels_text(image)), std::string(origin_name(row.known->origin)),
-                     human_size(row.size), date_text(image.created), image.root_hash.substr(0, 12), dash(state)});
+                     human_size(row.size), date_text(image.created), short_hash(image.root_hash), dash(state)});
   }
   if (view.rows.empty()) {
     std::puts("There is no image on this node.");

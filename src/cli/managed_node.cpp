@@ -11,8 +11,6 @@
 namespace driverext::cli {
 namespace {
 
-constexpr size_t kShownDigits = 12;
-
 // What has to be done to the images that are here, or where else to look.
 std::string why_nothing(const Survey& node, const Choice& next) {
   if (!next.nearest) return "this node has no image of " + node.config.driver + " for " + node.facts.kernel_release;
@@ -49,7 +47,7 @@ int refuse_without_root(const NodeOptions& options, const char* what) {
 }
 
 std::string image_text(const std::string& version, const std::string& root_hash) {
-  return printable(version) + " (" + root_hash.substr(0, kShownDigits) + ")";
+  return printable(version) + " (" + short_hash(root_hash) + ")";
 }
 
 void print_next(const Survey& node, const State& state) {

@@ -83,9 +83,12 @@ std::vector<RememberedFailure> forget(State& state, const NamedImages& named, co
   return forgotten;
 }
 
-std::string short_hash(const std::string& root_hash) { return root_hash.substr(0, 12); }
-
 }  // namespace
+
+std::string short_hash(const std::string& root_hash) {
+  constexpr size_t kShownDigits = 12;
+  return root_hash.substr(0, kShownDigits);
+}
 
 Standing standing_of(const State& state, const std::string& kernel_release, const std::string& running,
                      const ImageIdentity& image) {
