@@ -5,28 +5,12 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "kernel/mount.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr size_t kMaxListed = 4;
-
-// "\040" in mountinfo is a blank: proc_pid_mountinfo(5).
-std::string without_octal(std::string_view text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const std::string_view digits = text.substr(i + 1, 3);
-    const bool is_octal = text[i] == '\\' && digits.size() == 3 &&
-                          std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '7'; });
-    if (!is_octal) {
-      plain += text[i];
-      continue;
-    }
-    plain += static_cast<char>((digits[0] - '0') * 64 + (digits[1] - '0') * 8 + (digits[2] - '0'));
-    i += 3;
-  }
-  return plain;
-}
 
 }  // namespace
 
@@ -99,12 +83,8 @@ std::string below_root(std::string_view absolute_path) {
 Result<std::optional<std::vector<std::string>>> mount_places(const Dir& root) {
   TRY(const std::optional<std::string> text, root.read_if_there("proc/self/mountinfo", kMaxLook));
   if (!text) return std::optional<std::vector<std::string>>();
-  std::vector<std::string> places;
-  for (const std::string& line : split(*text, '\n')) {
-    constexpr size_t kPlaceField = 4;
-    const std::vector<std::string> fields = split(line, ' ');
-    if (fields.size() > kPlaceField) places.push_back(below_root(without_octal(fields[kPlaceField])));
-  }
+  TRY(std::vector<std::string> places, mount_points_in(*text));
+  for (std::string& place : places) place = below_root(place);
   return std::optional(std::move(places));
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 
 namespace driverext {
@@ -14,6 +15,12 @@ struct FreeContext {
 };
 struct UnrefTable {
   void operator()(libmnt_table* table) const { mnt_unref_table(table); }
+};
+struct FreeIterator {
+  void operator()(libmnt_iter* iterator) const { mnt_free_iter(iterator); }
+};
+struct CloseFile {
+  void operator()(FILE* file) const { std::fclose(file); }
 };
 using Context = std::unique_ptr<libmnt_context, FreeContext>;
 
@@ -52,6 +59,24 @@ Result<std::optional<MountPoint>> find_mount_point(const std::string& target) {
   if (entry == nullptr) return std::optional<MountPoint>();
   const char* type = mnt_fs_get_fstype(entry);
   return std::optional(MountPoint{mnt_fs_get_devno(entry), type != nullptr ? type : ""});
+}
+
+Result<std::vector<std::string>> mount_points_in(const std::string& mountinfo) {
+  std::vector<std::string> places;
+  if (mountinfo.empty()) return places;
+  const std::unique_ptr<libmnt_table, UnrefTable> table(mnt_new_table());
+  // Opened to be read only: it is not written to.
+  const std::unique_ptr<FILE, CloseFile> text(::fmemopen(const_cast<char*>(mountinfo.data()), mountinfo.size(), "r"));
+  const std::unique_ptr<libmnt_iter, FreeIterator> iterator(mnt_new_iter(MNT_ITER_FORWARD));
+  if (!table || !text || !iterator) return os_failure(ENOMEM, "cannot read what is mounted");
+  if (const int code = mnt_table_parse_stream(table.get(), text.get(), "mountinfo"); code < 0) {
+    return os_failure(-code, "cannot read what is mounted");
+  }
+  libmnt_fs* entry = nullptr;
+  while (mnt_table_next_fs(table.get(), iterator.get(), &entry) == 0) {
+    if (const char* place = mnt_fs_get_target(entry); place != nullptr) places.emplace_back(place);
+  }
+  return places;
 }
 
 Result<void> unmount_filesystem(const std::string& target) {

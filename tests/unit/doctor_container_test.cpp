@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.hpp"
+#include "kernel/mount.hpp"
 #include "support/doctor_host.hpp"
+#include "support/verdict.hpp"
 #include "sysext/gpt.hpp"
 #include "sysext/manifest.hpp"
 
@@ -21,6 +23,15 @@ class DoctorContainers : public ::testing::Test {
 };
 
 constexpr const char* kNoMounts = "22 1 0:20 / / rw - ext4 x rw\n";
+
+TEST(MountPointsIn, BlanksAreDecodedAndDamagedLinesPassedOver) {
+  EXPECT_TRUE(test::must(mount_points_in("")).empty());
+  EXPECT_EQ(test::must(mount_points_in("22 1 0:20 / / rw - ext4 x rw\n"
+                                       "40 22 0:33 / /run/a\\040driver ro,relatime shared:1 - tmpfs x ro\n"
+                                       "what is this\n"
+                                       "41 22 0:34 / /run/last ro - tmpfs x ro")),
+            (std::vector<std::string>{"/", "/run/a driver", "/run/last"}));
+}
 
 TEST_F(DoctorContainers, DriverRootIsNotMountedAnyMore) {
   EXPECT_EQ(verdict("driver-root"), "fine");
