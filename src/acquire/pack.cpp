@@ -14,7 +14,7 @@
 #include <optional>
 
 #include "base/text.hpp"
-#include "provisioner/definition.hpp"
+#include "driver/definition.hpp"
 #include "sys/dir.hpp"
 #include "sysext/architecture.hpp"
 

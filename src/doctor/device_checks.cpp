@@ -7,7 +7,7 @@
 #include "doctor/checks.hpp"
 #include "doctor/diagnosis.hpp"
 #include "doctor/extension_folders.hpp"
-#include "provisioner/device_nodes.hpp"
+#include "driver/device_nodes.hpp"
 
 namespace driverext::checks {
 namespace {

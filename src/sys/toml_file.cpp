@@ -81,4 +81,30 @@ Result<std::vector<std::string>> toml_strings(const toml::table& table, std::str
   return strings;
 }
 
+Result<std::vector<const toml::table*>> toml_tables(const toml::table& table, std::string_view key,
+                                                    std::string_view file) {
+  std::vector<const toml::table*> found;
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return found;
+  const toml::array* list = node->as_array();
+  if (list == nullptr)
+    return config_error(file, node->source(), "\"" + std::string(key) + "\" is not a list of tables");
+  for (const toml::node& element : *list) {
+    if (!element.is_table())
+      return config_error(file, element.source(), "\"" + std::string(key) + "\" is not a list of tables");
+    found.push_back(element.as_table());
+  }
+  return found;
+}
+
+Result<std::string> toml_path_below(const toml::table& table, std::string_view key, std::string_view folder,
+                                    std::string_view file) {
+  TRY(const std::string path, toml_string(table, key, file));
+  if (path.starts_with(folder) && !path.ends_with('/') && path.find("/../") == std::string::npos &&
+      !path.ends_with("/..")) {
+    return path.substr(1);
+  }
+  return config_error(file, table.source(), "\"" + std::string(key) + "\" is not below " + std::string(folder));
+}
+
 }  // namespace driverext

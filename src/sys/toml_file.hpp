@@ -41,6 +41,14 @@ Result<bool> toml_bool(const toml::table& table, std::string_view key, bool othe
 /// A list of strings; an absent key is an empty list.
 Result<std::vector<std::string>> toml_strings(const toml::table& table, std::string_view key, std::string_view file);
 
+/// A list of tables; an absent key is an empty list.
+Result<std::vector<const toml::table*>> toml_tables(const toml::table& table, std::string_view key,
+                                                    std::string_view file);
+/// An absolute path as it is written, "/dev/x", relative to the root as it is used, "dev/x". Errors: it is not below
+/// `folder` ("/dev/").
+Result<std::string> toml_path_below(const toml::table& table, std::string_view key, std::string_view folder,
+                                    std::string_view file);
+
 /// An error of Reason::config_invalid: "file:line: what".
 Error config_error(std::string_view file, const toml::source_region& where, std::string_view what);
 

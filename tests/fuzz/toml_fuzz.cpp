@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "driver/definition.hpp"
 #include "provisioner/config.hpp"
-#include "provisioner/definition.hpp"
 #include "target.hpp"
 
 namespace driverext::fuzz {

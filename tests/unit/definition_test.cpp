@@ -1,4 +1,4 @@
-#include "provisioner/definition.hpp"
+#include "driver/definition.hpp"
 
 #include <gtest/gtest.h>
 

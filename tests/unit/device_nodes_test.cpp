@@ -1,5 +1,5 @@
 // What a driver reports of its device nodes, in the format of real kernels.
-#include "provisioner/device_nodes.hpp"
+#include "driver/device_nodes.hpp"
 
 #include <gtest/gtest.h>
 

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "driver/definition.hpp"
 #include "host/facts.hpp"
 #include "provisioner/config.hpp"
-#include "provisioner/definition.hpp"
 #include "provisioner/inventory.hpp"
 #include "provisioner/state.hpp"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "provisioner/device_nodes.hpp"
+#include "driver/device_nodes.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {

@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "provisioner/device_nodes.hpp"
+#include "driver/device_nodes.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {

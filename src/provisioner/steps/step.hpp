@@ -5,11 +5,11 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "driver/definition.hpp"
 #include "host/facts.hpp"
 #include "kernel/kernel.hpp"
 #include "modules/host_modules.hpp"
 #include "provisioner/config.hpp"
-#include "provisioner/definition.hpp"
 #include "provisioner/inventory.hpp"
 #include "provisioner/plan.hpp"
 #include "provisioner/state.hpp"

@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "provisioner/device_nodes.hpp"
+#include "driver/device_nodes.hpp"
 #include "provisioner/steps/step.hpp"
 #include "toolkit/cdi_spec.hpp"
 #include "toolkit/docker_config.hpp"

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "driver/definition.hpp"
 #include "kernel/kernel.hpp"
-#include "provisioner/definition.hpp"
 #include "sys/dir.hpp"
 
 namespace driverext {

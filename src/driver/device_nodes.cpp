@@ -1,4 +1,4 @@
-#include "provisioner/device_nodes.hpp"
+#include "driver/device_nodes.hpp"
 
 #include <charconv>
 #include <optional>
