@@ -64,7 +64,7 @@ class Acquirer {
   Result<void> look() {
     TRY(facts_, read_facts(host_.root, FactsRequest::everything(request_.kernel_release)));
     TRY(config_, read_config(host_.root));
-    TRY(definition_, read_definition(host_.root, config_.driver));
+    TRY(definition_, read_definition(host_.root, config_.driver, config_.definition));
     TRY(trusted_, trust_.get());
     TRY(inventory_, take_inventory(host_.root, trust_, host_.now));
     has_firmware_ = [&root = host_.root, release = facts_.kernel_release](const std::string& name) {

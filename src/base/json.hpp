@@ -11,13 +11,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/json_fwd.hpp"
 #include "base/result.hpp"
 
 namespace driverext {
-
-using Json = nlohmann::json;
-/// Keeps members in the order they were written: for output.
-using OrderedJson = nlohmann::ordered_json;
 
 struct JsonLimits {
   size_t max_size = size_t{1} << 20;

@@ -75,6 +75,11 @@ constexpr std::array kReasons = {
     ReasonInfo{Reason::module_conflict, "module-conflict", "8f1fafd7cac448f0ae71d407ad9e02ae", Outcome::degraded,
                ExitCode::failed, "A module of the same name that did not come from this image is loaded.",
                "Unload the other module, or reboot, then run: systemctl restart driverext"},
+    ReasonInfo{Reason::module_blacklisted, "module-blacklisted", "1765c73734d143999c60f3b5c827e248", Outcome::degraded,
+               ExitCode::failed,
+               "The host's configuration says that a module which the driver needs is not to be loaded.",
+               "Remove the line that the message names (blacklist or install in modprobe.d, or a word of the kernel's "
+               "command line), then run: systemctl restart driverext"},
     ReasonInfo{Reason::module_load_failed, "module-load-failed", "7af26ad3f8f44ac8aaaec53a3b8bb331", Outcome::degraded,
                ExitCode::failed, "The kernel refused to load a module of the driver.",
                "See the kernel log for the module's own words: journalctl -k -b"},

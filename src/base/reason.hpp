@@ -31,6 +31,7 @@ enum class Reason {
   kernel_feature_missing,
   dependency_missing,
   module_conflict,
+  module_blacklisted,
   module_load_failed,
   device_missing,
   mount_conflict,

@@ -125,10 +125,53 @@ std::string utc_text(int64_t seconds) {
   return {text.data(), size};
 }
 
+namespace {
+
+// How many letters have to be changed, added, left out or exchanged with their neighbour.
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> before(b.size() + 1);
+  std::vector<size_t> above(b.size() + 1);
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) above[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      const bool are_exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (are_exchanged) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    std::swap(before, above);
+    std::swap(above, row);
+  }
+  return above[b.size()];
+}
+
+}  // namespace
+
+std::string closest_word(std::string_view word, const std::vector<std::string_view>& words) {
+  constexpr size_t kLongestWord = 64;
+  if (word.size() > kLongestWord) return {};
+  size_t best = std::max<size_t>(1, word.size() / 3) + 1;  // a third of it may be wrong
+  std::string_view found;
+  for (const std::string_view candidate : words) {
+    const size_t apart = distance(word, candidate);
+    if (apart >= best) continue;
+    best = apart;
+    found = candidate;
+  }
+  return std::string(found);
+}
+
 std::string module_name_form(std::string_view name) {
   std::string form(name);
   std::replace(form.begin(), form.end(), '-', '_');
   return form;
+}
+
+std::string module_name_of_path(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  if (slash != std::string_view::npos) path.remove_prefix(slash + 1);
+  return module_name_form(path.substr(0, path.find(".ko")));
 }
 
 }  // namespace driverext

@@ -33,7 +33,12 @@ std::string human_size(uint64_t bytes);
 /// Seconds since 1970 → "2027-01-15 08:00 UTC", for people.
 std::string utc_text(int64_t seconds);
 
+/// The one of `words` that was probably meant by a word that is none of them; empty if none is near.
+std::string closest_word(std::string_view word, const std::vector<std::string_view>& words);
+
 /// Kernel module names use "_" and "-" as the same character; this is the form of /proc/modules.
 std::string module_name_form(std::string_view name);
+/// "kernel/drivers/md/dm-verity.ko.xz" → "dm_verity"
+std::string module_name_of_path(std::string_view path);
 
 }  // namespace driverext

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "channel/client.hpp"
 #include "channel/http.hpp"

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <vector>
 
+#include "base/json.hpp"
 #include "channel/http.hpp"
 #include "cli/verb.hpp"
 #include "doctor/channel_probe.hpp"

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/image_arguments.hpp"
 #include "cli/verb.hpp"

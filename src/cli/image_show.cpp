@@ -7,6 +7,7 @@
 #include <ctime>
 #include <optional>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/image_arguments.hpp"
 #include "cli/verb.hpp"

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/managed_node.hpp"
 #include "cli/verb.hpp"

@@ -31,6 +31,7 @@ constexpr Verb kVerbs[] = {
     {"", "retry", cli::retry, "let an image that failed be chosen again"},
     {"", "prune", cli::prune, "remove images that no kernel of this node needs"},
     {"", "stage", cli::stage, "make everything ready for a kernel that is not running yet"},
+    {"definition", "check", cli::definition_check, "check driver definitions"},
     {"image", "build", cli::image_build, "make an extension image from kernel modules"},
     {"image", "keygen", cli::image_keygen, "make a key to sign with, and its certificate"},
     {"image", "sign", cli::image_sign, "sign an image"},

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "acquire/acquire.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/managed_node.hpp"
 #include "cli/verb.hpp"

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/verb.hpp"
 #include "provisioner/acquisition.hpp"

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/json.hpp"
 #include "sys/dir.hpp"
 
 namespace driverext::cli {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/json.hpp"
+#include "base/json_fwd.hpp"
 #include "base/result.hpp"
 
 namespace driverext::cli {
@@ -26,6 +26,7 @@ int prune(int argc, char** argv);
 int retry(int argc, char** argv);
 int rollback(int argc, char** argv);
 int stage(int argc, char** argv);
+int definition_check(int argc, char** argv);
 int explain(int argc, char** argv);
 int doctor(int argc, char** argv);
 int status(int argc, char** argv);

@@ -1,4 +1,5 @@
 // What container engines are told: paths in their configuration lead somewhere.
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "doctor/checks.hpp"
 #include "doctor/diagnosis.hpp"

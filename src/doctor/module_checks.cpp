@@ -41,12 +41,6 @@ Result<std::string> driver_of(const Dir& root, const std::string& device) {
   return last_part(module ? *module : *driver);
 }
 
-// "kernel/drivers/x/nvidia-uvm.ko.xz" → "nvidia_uvm".
-std::string module_of_file(const std::string& path) {
-  const std::string file = last_part(path);
-  return module_name_form(file.substr(0, file.find(".ko")));
-}
-
 Result<std::string> loaded_build_id(const Dir& root, const std::string& module) {
   // An ELF note: three words of four bytes, "GNU" with its NUL, the id.
   constexpr size_t kNoteHead = 16;
@@ -78,7 +72,7 @@ Result<Diagnosis> competing_driver(const DoctorInput& input) {
   if (!input.facts) return without_facts(input);
   if (!input.definition) return without_definition(input);
   std::vector<std::string> found;
-  for (const std::string& module : input.definition->conflicts) {
+  for (const std::string& module : input.definition->host_modules.conflicts) {
     // One that is loaded and has no device is in nobody's way once the driver has them.
     if (!is_provisioned(input) && is_loaded(*input.facts, module)) found.push_back("module " + module + " is loaded");
   }
@@ -157,11 +151,11 @@ Result<Diagnosis> module_on_host(const DoctorInput& input) {
   for (const std::string& line : split(*index, '\n')) {
     const std::string path = line.substr(0, line.find(':'));
     if (path.empty() || path.find("driverext/") != std::string::npos) continue;
-    if (is_own(*input.definition, module_of_file(path))) found.push_back("/" + folder + "/" + path);
+    if (is_own(*input.definition, module_name_of_path(path))) found.push_back("/" + folder + "/" + path);
   }
   TRY(const auto builtin, input.root.read_if_there(folder + "/modules.builtin", kMaxLook));
   for (const std::string& path : split(builtin.value_or(""), '\n')) {
-    if (!path.empty() && is_own(*input.definition, module_of_file(path))) found.push_back(path + " is built in");
+    if (!path.empty() && is_own(*input.definition, module_name_of_path(path))) found.push_back(path + " is built in");
   }
   return problem_if_any(found, "the host has no modules of these names of its own");
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/statvfs.h>
 
+#include "base/json.hpp"
 #include "kernel/device_node.hpp"
 #include "provisioner/status.hpp"
 
@@ -66,7 +67,7 @@ DoctorInput survey_for_doctor(const Dir& root, int64_t now) {
   }
   if (Result<Config> config = read_config(root); config) {
     input.config = *std::move(config);
-    Result<Definition> definition = read_definition(root, input.config->driver);
+    Result<Definition> definition = read_definition(root, input.config->driver, input.config->definition);
     if (definition) input.definition = *std::move(definition);
     if (!definition) input.definition_error = definition.error().message();
   } else {

@@ -1,7 +1,9 @@
 #include "driver/definition.hpp"
 
-#include "base/text.hpp"
+#include <map>
+
 #include "driver/definition_parts.hpp"
+#include "driver/drop_ins.hpp"
 
 namespace driverext {
 namespace {
@@ -18,25 +20,25 @@ Result<DefinedHardware> parse_hardware(const toml::table& entry, const std::stri
   return hardware;
 }
 
-Result<void> parse_fit(const toml::table& table, const std::string& file, Definition& definition) {
-  TRY(const std::vector<std::string> conflicts, toml_strings(table, "conflicts", file));
-  for (const std::string& name : conflicts) definition.conflicts.push_back(module_name_form(name));
+Result<Definition> parse(const toml::table& table, const std::string& driver, const std::string& file) {
+  TRY_VOID(only_keys(table,
+                     {"name", "description", "hardware", "conflicts", "requires", "wants", "module", "firmware",
+                      "device", "root", "check", "toolkit"},
+                     file));
+  Definition definition;
+  TRY(definition.name, toml_string(table, "name", file));
+  if (definition.name != driver) {
+    return config_error(file, table.source(), "it defines \"" + definition.name + "\", not " + driver);
+  }
+  TRY(definition.description, toml_optional_string(table, "description", file));
   TRY(const auto hardware, toml_tables(table, "hardware", file));
   for (const toml::table* entry : hardware) {
     TRY(DefinedHardware parsed, parse_hardware(*entry, file));
     definition.hardware.push_back(std::move(parsed));
   }
-  return {};
-}
-
-Result<Definition> parse(const toml::table& table, const std::string& file) {
-  TRY_VOID(only_keys(
-      table, {"name", "description", "conflicts", "hardware", "module", "device", "root", "check", "toolkit"}, file));
-  Definition definition;
-  TRY(definition.name, toml_string(table, "name", file));
-  TRY(definition.description, toml_optional_string(table, "description", file));
-  TRY_VOID(parse_fit(table, file, definition));
+  TRY(definition.host_modules, parse_host_module_rules(table, file));
   TRY(definition.modules, parse_module_rules(table, file));
+  TRY(definition.firmware, parse_firmware_rule(table, file));
   TRY(DeviceRules devices, parse_device_rules(table, file));
   definition.devices = std::move(devices.made_by_kernel);
   definition.nodes = std::move(devices.made_here);
@@ -47,26 +49,48 @@ Result<Definition> parse(const toml::table& table, const std::string& file) {
   return definition;
 }
 
+// Names of drop-ins of a driver → where each is.
+Result<std::map<std::string, std::string>> find_drop_ins(const Dir& root, const std::string& driver) {
+  std::map<std::string, std::string> found;
+  for (const std::string_view folder : kDefinitionFolders) {
+    const std::string drop_ins = std::string(folder) + driver + ".toml.d";
+    TRY(const std::vector<std::string> names, root.list(drop_ins));
+    for (const std::string& name : names) {
+      if (name.ends_with(".toml") && !name.starts_with('.')) found.emplace(name, drop_ins + "/" + name);
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 Result<Definition> parse_definition(std::string_view text, const std::string& driver, const std::string& file) {
   TRY(const toml::table table, parse_toml(text, file));
-  TRY(Definition definition, parse(table, file));
-  if (definition.name != driver) {
-    return config_error(file, table.source(), "it defines \"" + definition.name + "\", not " + driver);
-  }
-  return definition;
+  return parse(table, driver, file);
 }
 
-Result<Definition> read_definition(const Dir& root, const std::string& driver) {
-  for (const char* folder : {"etc/driverext/drivers/", "usr/lib/driverext/drivers/"}) {
-    const std::string name = folder + driver + ".toml";
-    TRY(const std::optional<std::string> text, root.read_if_there(name, kMaxDefinition));
-    if (text) return parse_definition(*text, driver, root.path_of(name));
+Result<Definition> read_definition(const Dir& root, const std::string& driver, const std::string& name) {
+  const std::string& wanted = name.empty() ? driver : name;
+  for (const std::string_view folder : kDefinitionFolders) {
+    const std::string path = std::string(folder) + wanted + ".toml";
+    TRY(const std::optional<std::string> text, root.read_if_there(path, kMaxDefinition));
+    if (!text) continue;
+    const std::string file = root.path_of(path);
+    TRY(toml::table table, parse_toml(*text, file));
+    TRY(const auto drop_ins, find_drop_ins(root, wanted));
+    for (const auto& [drop_in, where] : drop_ins) {
+      TRY(const std::string change, root.read_file(where, kMaxDefinition));
+      TRY(toml::table changes, parse_toml(change, root.path_of(where)));
+      apply_drop_in(table, std::move(changes));
+    }
+    TRY(Definition definition, parse(table, wanted, file));
+    definition.name = driver;
+    return definition;
   }
-  return make_error(
-      Errc::invalid_input, Reason::config_invalid,
-      "there is no driver definition " + driver + ".toml in /etc/driverext/drivers or /usr/lib/driverext/drivers");
+  return make_error(Errc::invalid_input, Reason::config_invalid,
+                    "there is no driver definition " + wanted +
+                        ".toml in /etc/driverext/drivers or /usr/lib/driverext/drivers; one that fits any driver that "
+                        "makes its own devices: [driver] definition = \"generic\"");
 }
 
 }  // namespace driverext

@@ -1,6 +1,7 @@
 // Driver definitions: all that driverext knows of one driver. Nothing else here knows a vendor.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,10 +28,11 @@ struct DefinedHardware {
 struct Definition {
   std::string name;
   std::string description;
-  std::vector<std::string> conflicts;  ///< modules that must not have the hardware, as /proc/modules spells them
   std::vector<DefinedHardware>
       hardware;  ///< the first entry that matches a device says what it takes; empty: none needed
   std::vector<DefinedModule> modules;
+  HostModuleRules host_modules;
+  FirmwareFrom firmware = FirmwareFrom::host;
   std::vector<DefinedDevice> devices;
   std::vector<DefinedNode> nodes;
   std::optional<DefinedRoot> root;
@@ -41,7 +43,13 @@ struct Definition {
 /// The text of DRIVER.toml; `file` is only named in messages. Errors: Reason::config_invalid.
 Result<Definition> parse_definition(std::string_view text, const std::string& driver, const std::string& file);
 
-/// From etc/driverext/drivers, else usr/lib/driverext/drivers. Errors: Reason::config_invalid.
-Result<Definition> read_definition(const Dir& root, const std::string& driver);
+/// Where definitions lie; of two with one name that of the first folder counts.
+inline constexpr std::array<std::string_view, 2> kDefinitionFolders = {"etc/driverext/drivers/",
+                                                                       "usr/lib/driverext/drivers/"};
+
+/// NAME.toml, changed by NAME.toml.d/*.toml of both folders: in the order of their file names, a name of the first
+/// folder hides the same one of the second. `name`: another definition than the driver's own, as "generic"; empty: its
+/// own. Errors: Reason::config_invalid.
+Result<Definition> read_definition(const Dir& root, const std::string& driver, const std::string& name = {});
 
 }  // namespace driverext

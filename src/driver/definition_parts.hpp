@@ -13,6 +13,10 @@ namespace driverext {
 
 /// The [[module]] tables.
 Result<std::vector<DefinedModule>> parse_module_rules(const toml::table& definition, const std::string& file);
+/// requires, wants and conflicts.
+Result<HostModuleRules> parse_host_module_rules(const toml::table& definition, const std::string& file);
+/// [firmware].
+Result<FirmwareFrom> parse_firmware_rule(const toml::table& definition, const std::string& file);
 /// The [[device]] tables.
 Result<DeviceRules> parse_device_rules(const toml::table& definition, const std::string& file);
 /// [root], [check] and [toolkit].

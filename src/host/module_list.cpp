@@ -83,12 +83,6 @@ std::optional<std::vector<std::string>> parse_module_paths(std::string_view text
   return paths;
 }
 
-std::string module_name_of_path(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  if (slash != std::string_view::npos) path.remove_prefix(slash + 1);
-  return module_name_form(path.substr(0, path.find(".ko")));
-}
-
 ModuleLists read_module_lists(const Dir& root, const std::string& kernel_release) {
   ModuleLists lists;
   lists.paths = read_paths(root, kernel_release, "modules.dep");

@@ -19,9 +19,6 @@ constexpr size_t kMaxModuleIndex = size_t{16} << 20;
 /// Documentation/kbuild/kbuild.rst (a path a line). Nothing if that is not what the text is.
 std::optional<std::vector<std::string>> parse_module_paths(std::string_view text);
 
-/// "kernel/drivers/md/dm-verity.ko.xz" → "dm_verity"
-std::string module_name_of_path(std::string_view path);
-
 /// As /proc/modules spells them, sorted.
 struct ModuleLists {
   std::optional<std::vector<std::string>> paths;    ///< below the folder of the modules; nothing: no index can be read

@@ -67,9 +67,10 @@ struct DeviceNode {
 
 struct LoadedModule {
   std::string name;
-  std::string build_id;  ///< hex; empty if the kernel does not show one
-  std::string state;     ///< "live", "coming" while its init runs, "going"
-  std::string version;   ///< as the module says; empty if it says none
+  std::string build_id;      ///< hex; empty if the kernel does not show one
+  std::string state;         ///< "live", "coming" while its init runs, "going"
+  std::string version;       ///< as the module says; empty if it says none
+  std::string srcversion{};  ///< the same
 };
 
 class Kernel {
@@ -118,6 +119,9 @@ class Kernel {
   virtual Result<void> load_module(const std::string& path, const std::string& parameters) = 0;
   virtual Result<std::optional<LoadedModule>> find_module(const std::string& name) = 0;
   virtual Result<void> unload_module(const std::string& name) = 0;
+
+  /// Where the kernel looks for firmware before its own folders: absolute, or empty for nowhere.
+  virtual Result<void> set_firmware_path(const std::string& path) = 0;
 };
 
 }  // namespace driverext

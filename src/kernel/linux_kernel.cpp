@@ -11,9 +11,11 @@
 #include "kernel/device_mapper.hpp"
 #include "kernel/device_node.hpp"
 #include "kernel/file_system_probe.hpp"
+#include "kernel/kernel_log.hpp"
 #include "kernel/loop.hpp"
 #include "kernel/module_insertion.hpp"
 #include "kernel/module_loader.hpp"
+#include "kernel/module_refusal.hpp"
 #include "kernel/mount.hpp"
 #include "sys/undo.hpp"
 
@@ -148,8 +150,13 @@ class LinuxKernel final : public Kernel {
 
   void limit_loading(uint64_t deadline_usec) override { load_deadline_usec_ = deadline_usec; }
   Result<void> load_module(const std::string& path, const std::string& parameters) override {
-    if (load_deadline_usec_ == 0) return insert_module_file(path, parameters);
-    return loader_.insert(path, parameters, load_deadline_usec_);
+    const KernelLog log = KernelLog::from_now();
+    Result<void> inserted = load_deadline_usec_ == 0 ? insert_module_file(path, parameters)
+                                                     : loader_.insert(path, parameters, load_deadline_usec_);
+    if (!inserted && inserted.error().os_error != 0) {
+      inserted.error().what += explain_refusal(inserted.error().os_error, module_name_of_path(path), log.lines());
+    }
+    return inserted;
   }
 
   Result<std::optional<LoadedModule>> find_module(const std::string& name) override {
@@ -162,6 +169,8 @@ class LinuxKernel final : public Kernel {
     module.state = trim(*state);
     TRY(const std::optional<std::string> version, root_.read_if_there(folder + "/version", 256));
     module.version = trim(version.value_or(""));
+    TRY(const std::optional<std::string> srcversion, root_.read_if_there(folder + "/srcversion", 256));
+    module.srcversion = trim(srcversion.value_or(""));
     TRY(const std::optional<std::string> note, root_.read_if_there(folder + "/notes/.note.gnu.build-id", 4096));
     // ELF note: 4-byte name size, descriptor size, type; "GNU\0"; then the id itself.
     constexpr size_t kNoteHead = 16;
@@ -170,6 +179,13 @@ class LinuxKernel final : public Kernel {
   }
 
   Result<void> unload_module(const std::string& name) override { return remove_module(name); }
+
+  // No newline: the kernel would take it for part of the path. An empty one is written as one.
+  Result<void> set_firmware_path(const std::string& path) override {
+    constexpr std::string_view kFile = "sys/module/firmware_class/parameters/path";
+    TRY(const UniqueFd fd, root_.open_file(kFile, O_WRONLY));
+    return write_exactly(fd.get(), as_bytes(path.empty() ? "\n" : path), 0, root_.path_of(kFile));
+  }
 
  private:
   const Dir& root_;

@@ -4,8 +4,9 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <memory>
+
+#include "sys/stream.hpp"
 
 namespace driverext {
 namespace {
@@ -18,9 +19,6 @@ struct UnrefTable {
 };
 struct FreeIterator {
   void operator()(libmnt_iter* iterator) const { mnt_free_iter(iterator); }
-};
-struct CloseFile {
-  void operator()(FILE* file) const { std::fclose(file); }
 };
 using Context = std::unique_ptr<libmnt_context, FreeContext>;
 
@@ -66,7 +64,7 @@ Result<std::vector<std::string>> mount_points_in(const std::string& mountinfo) {
   if (mountinfo.empty()) return places;
   const std::unique_ptr<libmnt_table, UnrefTable> table(mnt_new_table());
   // Opened to be read only: it is not written to.
-  const std::unique_ptr<FILE, CloseFile> text(::fmemopen(const_cast<char*>(mountinfo.data()), mountinfo.size(), "r"));
+  const UniqueStream text(::fmemopen(const_cast<char*>(mountinfo.data()), mountinfo.size(), "r"));
   const std::unique_ptr<libmnt_iter, FreeIterator> iterator(mnt_new_iter(MNT_ITER_FORWARD));
   if (!table || !text || !iterator) return os_failure(ENOMEM, "cannot read what is mounted");
   if (const int code = mnt_table_parse_stream(table.get(), text.get(), "mountinfo"); code < 0) {

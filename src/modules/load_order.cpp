@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 
 namespace driverext {
 
@@ -19,6 +20,25 @@ Result<LoadOrder> order_modules(const std::vector<ModuleNode>& modules) {
     }
   }
 
+  // Whether a module needs, or would rather come behind, one that is waited for here.
+  const auto leads_back = [&](const Entry& from) {
+    std::set<const Entry*> seen;
+    std::vector<const Entry*> open = {&from};
+    while (!open.empty()) {
+      const Entry& entry = *open.back();
+      open.pop_back();
+      if (entry.mark == Mark::open) return true;
+      if (entry.mark == Mark::done || !seen.insert(&entry).second) continue;
+      for (const std::vector<std::string>* names : {&entry.node->depends, &entry.node->after}) {
+        for (const std::string& name : *names) {
+          const auto own = entries.find(name);
+          if (own != entries.end() && &own->second != &entry) open.push_back(&own->second);
+        }
+      }
+    }
+    return false;
+  };
+
   LoadOrder order;
   std::vector<std::string> path;
   // Depth is bounded: a module that is open is never entered again.
@@ -31,6 +51,10 @@ Result<LoadOrder> order_modules(const std::vector<ModuleNode>& modules) {
       return make_error(Errc::invalid_input, "modules depend on each other in a circle: " + circle);
     }
     entry.mark = Mark::open;
+    for (const std::string& name : entry.node->after) {
+      const auto own = entries.find(name);
+      if (own != entries.end() && !leads_back(own->second)) TRY_VOID(visit(own->second));
+    }
     for (const std::string& name : entry.node->depends) {
       const auto own = entries.find(name);
       if (own != entries.end()) {

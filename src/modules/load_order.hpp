@@ -11,6 +11,7 @@ namespace driverext {
 struct ModuleNode {
   std::string name;
   std::vector<std::string> depends;
+  std::vector<std::string> after = {};  ///< those of the given modules that are better loaded before it
 };
 
 struct LoadOrder {
@@ -18,7 +19,8 @@ struct LoadOrder {
   std::vector<std::string> external;  ///< dependencies that are not among them, in order of need
 };
 
-/// Errors: Errc::invalid_input for a circle (which names its modules) or a name given twice.
+/// A wish (`after`) that would make a circle is passed over. Errors: Errc::invalid_input for a circle (which names its
+/// modules) or a name given twice.
 Result<LoadOrder> order_modules(const std::vector<ModuleNode>& modules);
 
 }  // namespace driverext

@@ -26,11 +26,25 @@ Result<void> read_toolkit(const toml::table& table, const std::string& file, Con
   return {};
 }
 
+Result<HardwareNeed> read_hardware_need(const toml::table& table, const std::string& file) {
+  const toml::node* node = table.get("hardware");
+  if (node == nullptr) return HardwareNeed::required;
+  const std::string need = node->value<std::string>().value_or("");
+  if (need == "required") return HardwareNeed::required;
+  if (need == "optional") return HardwareNeed::optional;
+  return config_error(file, node->source(), "\"hardware\" takes required and optional");
+}
+
 Result<void> read_driver(const toml::table& table, const std::string& file, Config& config) {
-  TRY_VOID(only_keys(table, {"name", "version", "flavor", "hardware"}, file));
+  TRY_VOID(only_keys(table, {"name", "definition", "version", "flavor", "hardware"}, file));
   TRY(config.driver, toml_string(table, "name", file));
   if (const Result<void> fine = check_name("driver name", config.driver); !fine) {
     return config_error(file, table.source(), fine.error().what);
+  }
+  TRY(config.definition, toml_optional_string(table, "definition", file));
+  if (config.definition.empty()) config.definition = config.driver;
+  if (const Result<void> fine = check_name("definition name", config.definition); !fine) {
+    return config_error(file, table["definition"].node()->source(), fine.error().what);
   }
   TRY(const std::string version, toml_optional_string(table, "version", file));
   if (!version.empty()) {
@@ -45,10 +59,8 @@ Result<void> read_driver(const toml::table& table, const std::string& file, Conf
     }
     config.flavor = flavor;
   }
-  TRY(const std::string hardware, toml_optional_string(table, "hardware", file));
-  if (hardware == "optional") config.hardware = HardwareNeed::optional;
-  if (hardware.empty() || hardware == "optional" || hardware == "required") return {};
-  return config_error(file, table["hardware"].node()->source(), "\"hardware\" takes required and optional");
+  TRY(config.hardware, read_hardware_need(table, file));
+  return {};
 }
 
 Result<void> read_seconds(const toml::table& table, std::string_view key, const std::string& file, unsigned& seconds,
@@ -61,6 +73,17 @@ Result<void> read_seconds(const toml::table& table, std::string_view key, const 
                         "\"" + std::string(key) + "\" is not a number of seconds from 1 to " + std::to_string(at_most));
   }
   seconds = static_cast<unsigned>(*value);
+  return {};
+}
+
+Result<void> read_parameters(const toml::table& table, const std::string& file, Config& config) {
+  for (const auto& [key, value] : table) {
+    if (const Result<void> fine = check_name("module name", key.str()); !fine) {
+      return config_error(file, key.source(), fine.error().what);
+    }
+    TRY(const std::string parameters, toml_line(table, key.str(), file));
+    config.parameters.insert_or_assign(module_name_form(key.str()), parameters);
+  }
   return {};
 }
 
@@ -81,7 +104,7 @@ Result<Config> read_config(const Dir& root) {
                       "there is no " + file + "; it needs at least: [driver] and name = \"...\"");
   }
   if (!table) return std::move(table).error();
-  TRY_VOID(only_keys(*table, {"driver", "budget", "channel", "build", "host", "toolkit"}, file));
+  TRY_VOID(only_keys(*table, {"driver", "budget", "channel", "build", "host", "parameters", "toolkit"}, file));
   const toml::table* driver = table->get_as<toml::table>("driver");
   if (driver == nullptr) return config_error(file, table->source(), "the table [driver] is missing");
   Config config;
@@ -97,9 +120,12 @@ Result<Config> read_config(const Dir& root) {
   }
   TRY(const toml::table* host, toml_table(*table, "host", file));
   if (host != nullptr) {
-    TRY_VOID(only_keys(*host, {"merge"}, file));
+    TRY_VOID(only_keys(*host, {"blacklist", "merge"}, file));
     TRY(config.merge, toml_bool(*host, "merge", false, file));
+    TRY(config.blacklist, toml_bool(*host, "blacklist", false, file));
   }
+  TRY(const toml::table* parameters, toml_table(*table, "parameters", file));
+  if (parameters != nullptr) TRY_VOID(read_parameters(*parameters, file, config));
   TRY(const toml::table* toolkit, toml_table(*table, "toolkit", file));
   if (toolkit != nullptr) TRY_VOID(read_toolkit(*toolkit, file, config));
   return config;

@@ -1,6 +1,7 @@
 // The node's configuration: which driver it wants, and how far it may go to get it.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,7 @@ constexpr unsigned kMaxBootSec = 240;
 
 struct Config {
   std::string driver;                              ///< [driver] name
+  std::string definition = {};                     ///< [driver] definition; else that of the driver's name
   VersionWish version = {};                        ///< [driver] version
   std::string flavor;                              ///< [driver] flavor; empty: whichever the hardware takes ("auto")
   HardwareNeed hardware = HardwareNeed::required;  ///< [driver] hardware
@@ -36,7 +38,10 @@ struct Config {
   std::string channel_url;                         ///< [channel] url; empty: there is none
   std::string channel_name;                        ///< [channel] name: what its index must call itself; empty: anything
   bool build = true;                               ///< [build] enabled: build if source and builder are in the store
-  bool merge = false;                              ///< [host] merge: the extension's programs on the host's PATH
+  /// [parameters] MODULE = "key=value ...": module as /proc/modules spells it → parameters
+  std::map<std::string, std::string> parameters = {};
+  bool blacklist = false;  ///< [host] blacklist: modules that were evicted stay away at later boots too
+  bool merge = false;      ///< [host] merge: the extension's programs on the host's PATH
   std::optional<std::vector<std::string>> toolkit;  ///< [toolkit] configure; absent: whatever is installed
 };
 

@@ -14,6 +14,10 @@ std::unique_ptr<Step> make_step(StepKind kind, const StepContext& context) {
       return make_verify_step(context);
     case StepKind::attach:
       return make_attach_step(context);
+    case StepKind::evict:
+      return make_evict_step(context);
+    case StepKind::firmware:
+      return make_firmware_step(context);
     case StepKind::load:
       return make_load_step(context);
     case StepKind::devices:

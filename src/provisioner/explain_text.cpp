@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "provisioner/explain.hpp"
 

@@ -143,9 +143,15 @@ void add_steps(const PlanInput& input, Plan& plan) {
     add(StepKind::verify, "so must that of its userland " + image.userland, Subject::userland);
     add(StepKind::attach, "its libraries are read in the same way", Subject::userland);
   }
+  if (!definition.host_modules.conflicts.empty()) {
+    add(StepKind::evict, "no other driver may have the devices");
+  }
+  const bool has_root = plan.userland && definition.root;
+  if (definition.firmware == FirmwareFrom::image || (definition.firmware == FirmwareFrom::driver_root && has_root)) {
+    add(StepKind::firmware, "the kernel finds the driver's firmware");
+  }
   add(StepKind::load, why_load(input, plan, image));
   add(StepKind::devices, "the driver's device nodes show that it works");
-  const bool has_root = plan.userland && definition.root;
   if (has_root) add(StepKind::root, "the driver's libraries and devices at /" + definition.root->path);
   if (!definition.check.builtin.empty() || (has_root && !definition.check.command.empty())) {
     add(StepKind::check, "what shows that the driver works");
@@ -165,6 +171,10 @@ std::string_view step_name(StepKind kind) {
       return "verify";
     case StepKind::attach:
       return "attach";
+    case StepKind::evict:
+      return "evict";
+    case StepKind::firmware:
+      return "firmware";
     case StepKind::load:
       return "load";
     case StepKind::devices:

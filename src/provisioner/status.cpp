@@ -1,5 +1,7 @@
 #include "provisioner/status.hpp"
 
+#include "base/json.hpp"
+
 namespace driverext {
 
 OrderedJson status_to_json(const Status& status) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "driver/module_plan.hpp"
 #include "host/firmware.hpp"
 #include "provisioner/selection/choose.hpp"
 #include "provisioner/steps/step.hpp"
@@ -15,8 +16,9 @@
 namespace driverext {
 namespace {
 
-// The image whose modules, all of them, are the ones that are loaded. What cannot be asked does not run.
-std::string find_running(Kernel& kernel, const Dir& root, const Config& config, const Inventory& inventory) {
+// The image whose modules, all that the driver is not loaded without, are the ones that are loaded. What cannot be
+// asked does not run.
+std::string find_running(Kernel& kernel, const Dir& root, const Definition& definition, const Inventory& inventory) {
   std::map<std::string, std::string> loaded;  // build id by name; empty if it is not
   const auto is_loaded = [&](const ModuleIdentity& module) {
     const auto [entry, is_new] = loaded.emplace(module.name, "");
@@ -30,8 +32,10 @@ std::string find_running(Kernel& kernel, const Dir& root, const Config& config, 
   std::string running;
   for (const KnownImage& known : inventory.images) {
     const ImageIdentity& image = known.identity();
-    if (image.driver != config.driver || image.modules.empty()) continue;
-    if (!std::all_of(image.modules.begin(), image.modules.end(), is_loaded)) continue;
+    if (image.driver != definition.name) continue;
+    std::vector<ModuleIdentity> needed = image.modules;
+    std::erase_if(needed, [&](const ModuleIdentity& module) { return !must_be_loaded(definition, module.name); });
+    if (needed.empty() || !std::all_of(needed.begin(), needed.end(), is_loaded)) continue;
     const auto mounted = root.status(mount_name(image));
     if (mounted && *mounted) return image.root_hash;
     if (running.empty()) running = image.root_hash;
@@ -62,7 +66,7 @@ Result<void> take_survey(const SurveyRequest& request, Survey& found) {
   const Dir& root = request.root;
   TRY(found.facts, read_facts(root, {.kernel_release = request.kernel_release}));
   TRY(found.config, read_config(root));
-  TRY(found.definition, read_definition(root, found.config.driver));
+  TRY(found.definition, read_definition(root, found.config.driver, found.config.definition));
   found.trust = std::make_shared<LazyTrust>(root);
   found.verified = VerifiedCache::read(root, found.facts.boot_id);
   // A trust anchor or a policy that cannot be used is told, also while there is nothing to be verified.
@@ -72,7 +76,7 @@ Result<void> take_survey(const SurveyRequest& request, Survey& found) {
   }
   TRY(found.inventory, take_inventory(root, *found.trust, request.now, found.verified));
   if (request.kernel != nullptr && found.facts.is_running) {
-    found.running = find_running(*request.kernel, root, found.config, found.inventory);
+    found.running = find_running(*request.kernel, root, found.definition, found.inventory);
   }
   found.has_firmware = [&root, release = found.facts.kernel_release](const std::string& name) {
     return host_has_firmware(root, release, name);

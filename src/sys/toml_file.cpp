@@ -2,18 +2,22 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
+
 namespace driverext {
 namespace {
 constexpr size_t kMaxConfigSize = size_t{1} << 20;
 }
 
 Error config_error(std::string_view file, const toml::source_region& where, std::string_view what) {
+  // What was merged from several files knows which one it came from.
   return make_error(Errc::invalid_input, Reason::config_invalid,
-                    std::string(file) + ":" + std::to_string(where.begin.line) + ": " + std::string(what));
+                    (where.path ? *where.path : std::string(file)) + ":" + std::to_string(where.begin.line) + ": " +
+                        std::string(what));
 }
 
 Result<toml::table> parse_toml(std::string_view text, std::string_view file) {
-  toml::parse_result parsed = toml::parse(text);
+  toml::parse_result parsed = toml::parse(text, file);
   if (!parsed) return config_error(file, parsed.error().source(), parsed.error().description());
   return std::move(parsed).table();
 }
@@ -28,8 +32,11 @@ Result<void> only_keys(const toml::table& table, std::initializer_list<std::stri
     if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
       std::string expected;
       for (const std::string_view name : known) expected += (expected.empty() ? "" : ", ") + std::string(name);
+      const std::string meant = closest_word(key.str(), known);
       return config_error(file, key.source(),
-                          "unknown key \"" + std::string(key.str()) + "\" (known here: " + expected + ")");
+                          "unknown key \"" + std::string(key.str()) + "\"" +
+                              (meant.empty() ? "" : "; did you mean \"" + meant + "\"?") + " (known here: " + expected +
+                              ")");
     }
   }
   return {};
@@ -47,6 +54,13 @@ Result<std::string> toml_string(const toml::table& table, std::string_view key, 
 Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file) {
   if (!table.contains(key)) return std::string();
   return toml_string(table, key, file);
+}
+
+Result<std::string> toml_line(const toml::table& table, std::string_view key, std::string_view file) {
+  TRY(std::string text, toml_string(table, key, file));
+  if (printable(text) == text && text.find('\n') == std::string::npos) return text;
+  return config_error(file, table.get(key)->source(),
+                      "\"" + std::string(key) + "\" has line breaks or other control characters in it");
 }
 
 Result<const toml::table*> toml_table(const toml::table& table, std::string_view key, std::string_view file) {

@@ -33,6 +33,9 @@ Result<std::string> toml_string(const toml::table& table, std::string_view key, 
 /// An absent key is an empty string.
 Result<std::string> toml_optional_string(const toml::table& table, std::string_view key, std::string_view file);
 
+/// A string of printable characters, without line breaks: it goes into files that are read line by line.
+Result<std::string> toml_line(const toml::table& table, std::string_view key, std::string_view file);
+
 /// An absent table is nullptr.
 Result<const toml::table*> toml_table(const toml::table& table, std::string_view key, std::string_view file);
 

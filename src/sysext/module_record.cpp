@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/bytes.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "sysext/manifest_member.hpp"
 

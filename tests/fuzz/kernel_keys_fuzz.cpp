@@ -1,4 +1,5 @@
 // What the kernel shows of its keyrings, with the subjects of other people's certificates in it; and lists of modules.
+#include "base/text.hpp"
 #include "host/module_list.hpp"
 #include "host/module_trust.hpp"
 #include "target.hpp"

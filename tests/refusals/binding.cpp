@@ -1,6 +1,7 @@
 // Parts that are each good, and do not belong together.
 #include <array>
 
+#include "base/json.hpp"
 #include "refusals/refusal.hpp"
 #include "support/sample_image.hpp"
 

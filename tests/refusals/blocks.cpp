@@ -1,4 +1,5 @@
 // The tree and the data: what the signatures do not cover themselves.
+#include "base/json.hpp"
 #include "refusals/refusal.hpp"
 #include "support/sample_image.hpp"
 

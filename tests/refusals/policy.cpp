@@ -1,4 +1,5 @@
 // Signed rightly, by somebody who is trusted, and refused by what the node's folder of trust says besides.
+#include "base/json.hpp"
 #include "refusals/refusal.hpp"
 #include "refusals/signers.hpp"
 #include "support/sample_image.hpp"

@@ -1,6 +1,7 @@
 // The two CMS, before it is asked who signed: not there, not CMS, of a kind that is not accepted, over something else.
 #include <cctype>
 
+#include "base/json.hpp"
 #include "crypto/digest.hpp"
 #include "refusals/refusal.hpp"
 #include "support/sample_image.hpp"

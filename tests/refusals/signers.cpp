@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "base/json.hpp"
+
 namespace driverext::test {
 namespace {
 

@@ -1,4 +1,5 @@
 // Signed rightly, by the wrong one.
+#include "base/json.hpp"
 #include "crypto/digest.hpp"
 #include "refusals/refusal.hpp"
 #include "refusals/signers.hpp"

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "base/json.hpp"
 #include "crypto/digest.hpp"
 #include "provisioner/verified_cache.hpp"
 #include "verdict.hpp"
@@ -163,8 +164,8 @@ std::string gpu_root_hash(const GpuImageOptions& options) { return signature_of(
 FakeGpuHost::FakeGpuHost() {
   configure("");
   write("usr/lib/driverext/drivers/testgpu.toml", kDefinition);
-  for (const char* folder :
-       {"dev/char", "sys", "run/cdi", "run/extensions", "run/driverext/mounts", "run/driverext/roots"}) {
+  for (const char* folder : {"dev/char", "sys", "run/cdi", "run/extensions", "run/modprobe.d", "run/driverext/mounts",
+                             "run/driverext/roots"}) {
     must(root().make_dirs(folder, 0755));
   }
   kernel.add_number({"testgpu", "testgpu", 195});

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/text.hpp"
+#include "kernel/module_refusal.hpp"
 #include "sysext/image_file.hpp"
 #include "temp_dir.hpp"
 
@@ -47,6 +48,7 @@ std::string to_text(const KernelState& state) {
     text << "node " << path << ' ' << node.major << ':' << node.minor << ' ' << std::oct << node.mode << std::dec << ' '
          << node.owner << ':' << node.group << '\n';
   }
+  if (!state.firmware_path.empty()) text << "firmware path " << state.firmware_path << '\n';
   for (const auto& [name, build_id] : state.modules) text << "module " << name << ' ' << build_id << '\n';
   return text.str();
 }
@@ -354,7 +356,10 @@ Result<void> FakeKernel::load_module(const std::string& path, const std::string&
     error.os_error = ETIMEDOUT;
     return error;
   }
-  if (module.refused_with != 0) return os_failure(module.refused_with, "the kernel refused module " + path);
+  if (module.refused_with != 0) {
+    return os_failure(module.refused_with,
+                      "the kernel refused module " + path + explain_refusal(module.refused_with, module.name, {}));
+  }
   for (const auto& [target, mount] : state_.mounts) {
     if (corruption_ != Corruption::module_block || !path.starts_with(target + "/")) continue;
     for (const auto& [name, device] : state_.devices) {
@@ -364,7 +369,9 @@ Result<void> FakeKernel::load_module(const std::string& path, const std::string&
   }
   if (state_.modules.contains(module.name)) return os_failure(EEXIST, "the kernel refused module " + path);
   for (const std::string& need : module.depends) {
-    if (!has(need)) return os_failure(ENOENT, "the kernel refused module " + path);
+    if (!has(need)) {
+      return os_failure(ENOENT, "the kernel refused module " + path + explain_refusal(ENOENT, module.name, {}));
+    }
   }
   state_.modules[module.name] = module.build_id;
   parameters_[module.name] = parameters;
@@ -408,6 +415,15 @@ Result<void> FakeKernel::unload_module(const std::string& name) {
   at_work_.erase(form);
   hide_devices(form);
   state_.modules.erase(form);
+  return {};
+}
+
+Result<void> FakeKernel::set_firmware_path(const std::string& path) {
+  TRY_VOID(side_effect("set_firmware_path " + path));
+  constexpr const char* kFile = "sys/module/firmware_class/parameters/path";
+  if (!exists(root_.path_of(kFile))) return os_failure(ENOENT, "cannot set the firmware path");
+  state_.firmware_path = path;
+  write_file(root_.path_of(kFile), path + "\n");
   return {};
 }
 

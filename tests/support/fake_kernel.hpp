@@ -68,6 +68,7 @@ struct KernelState {
   std::map<std::string, Mount> mounts;         ///< by target
   std::map<std::string, std::string> modules;  ///< build id by name
   std::map<std::string, DeviceNode> nodes;     ///< by path
+  std::string firmware_path;                   ///< the kernel shows it, if it has such a setting
   bool operator==(const KernelState&) const = default;
 };
 std::string to_text(const KernelState& state);
@@ -145,6 +146,7 @@ class FakeKernel final : public Kernel {
   Result<void> load_module(const std::string& path, const std::string& parameters) override;
   Result<std::optional<LoadedModule>> find_module(const std::string& name) override;
   Result<void> unload_module(const std::string& name) override;
+  Result<void> set_firmware_path(const std::string& path) override;
 
  private:
   Result<void> side_effect(const std::string& call);

@@ -1,5 +1,6 @@
 #include "fixture.hpp"
 
+#include "base/json.hpp"
 #include "verdict.hpp"
 
 namespace driverext::test {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json.hpp"
 #include "crypto/digest.hpp"
 #include "verdict.hpp"
 

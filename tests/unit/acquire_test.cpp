@@ -6,6 +6,7 @@
 #include <sys/file.h>
 
 #include "acquire/node_key.hpp"
+#include "base/json.hpp"
 #include "channel/client.hpp"
 #include "provisioner/acquisition.hpp"
 #include "support/fixture.hpp"

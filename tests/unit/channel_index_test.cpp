@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "base/json.hpp"
 #include "support/sample_channel.hpp"
 
 namespace driverext {

@@ -250,7 +250,7 @@ TEST(Definition, HardwareIsRead) {
   const Definition definition = must(parsed("conflicts = [\"old-cam\"]\n" + kHead +
                                             "[[hardware]]\nname = \"old ones\"\nmodaliases = [\"pci:v1*\"]\nflavors = "
                                             "[\"a\", \"b\"]\noldest = \"1.0\"\nnewest = \"2\"\n"));
-  EXPECT_EQ(definition.conflicts, std::vector<std::string>{"old_cam"});
+  EXPECT_EQ(definition.host_modules.conflicts, std::vector<std::string>{"old_cam"});
   ASSERT_EQ(definition.hardware.size(), 1U);
   EXPECT_EQ(definition.hardware[0].flavors.size(), 2U);
   EXPECT_EQ(definition.hardware[0].oldest, "1.0");
@@ -266,12 +266,115 @@ TEST(Definition, HardwareIsRead) {
   for (const Refused& bad : cases) expect_refused(bad);
 }
 
+TEST(Definition, ModulesCanBeOptionalOrDependOnTheHost) {
+  const Definition definition =
+      must(parsed("name = \"cam\"\nrequires = [\"i2c-core\"]\nwants = [\"video\"]\n[[module]]\nname = \"*\"\n"
+                  "[[module]]\nname = \"x\"\noptional = true\n[[module]]\nname = \"y\"\nwhen = { hardware = "
+                  "[\"pci:*\"], parameter = \"a=1\" }\n[firmware]\nfrom = \"image\"\n"));
+  EXPECT_EQ(definition.host_modules.required, std::vector<std::string>{"i2c_core"});
+  EXPECT_EQ(definition.host_modules.wanted, std::vector<std::string>{"video"});
+  EXPECT_EQ(definition.firmware, FirmwareFrom::image);
+  EXPECT_TRUE(definition.modules[0].is_must());
+  EXPECT_FALSE(definition.modules[1].is_must());
+  ASSERT_TRUE(definition.modules[2].when);
+  EXPECT_EQ(definition.modules[2].when->parameter, "a=1");
+  const Refused cases[] = {
+      {kHead + "optional = 1\n", 4, "neither true nor false"},
+      {kHead + "when = {}\n", 4, "says nothing"},
+      {kHead + "when = { hardwear = [] }\n", 4, "did you mean \"hardware\"?"},
+      {kHead + "parameters = \"a\\nb\"\n", 4, "control characters"},
+      {kHead + "[[module]]\nname = \"x\"\n", 4, "already"},
+      {kHead + "[[module]]\nname = \"a/b\"\n", 4, "a/b"},
+      {kHead + "[[module]]\nname = \"*\"\nparameters = \"a\"\n", 4, "has none"},
+      {kHead + "[firmware]\nfrom = \"nowhere\"\n", 5, "host, image and driver-root"},
+      {kHead + "[firmware]\nfrom = \"driver-root\"\n", 4, "no [root]"},
+      {"name = \"cam\"\nrequires = [\"../x\"]\n[[module]]\nname = \"x\"\n", 2, "../x"},
+  };
+  for (const Refused& bad : cases) expect_refused(bad);
+}
+
+TEST(Definition, AnUnknownKeyIsAnErrorThatSuggestsTheRightOne) {
+  expect_refused({kHead + "paramters = \"\"\n", 4, "did you mean \"parameters\"?"});
+  expect_refused({"nmae = \"cam\"\n", 1, "did you mean \"name\"?"});
+  expect_refused({kHead + "zzz = 1\n", 4, "known here: name, parameters, optional, when"});
+}
+
+class DropIns : public ::testing::Test {
+ protected:
+  void vendor(const std::string& name, const std::string& text) const {
+    test::write_file(root_ / ("usr/lib/driverext/drivers/" + name), text);
+  }
+  void own(const std::string& name, const std::string& text) const {
+    test::write_file(root_ / ("etc/driverext/drivers/" + name), text);
+  }
+  [[nodiscard]] Result<Definition> read() const { return read_definition(root_.dir(), "cam"); }
+  const TempDir root_;
+};
+
+TEST_F(DropIns, ChangeSingleKeysOfTheEntryWithTheSameName) {
+  vendor("cam.toml", kDefinition);
+  own("cam.toml.d/50-mine.toml", "description = \"mine\"\n[[module]]\nname = \"cam\"\nparameters = \"c=3\"\n");
+  const Definition definition = must(read());
+  EXPECT_EQ(definition.description, "mine");
+  ASSERT_EQ(definition.modules.size(), 2U);
+  EXPECT_EQ(definition.modules[1].parameters, "c=3");
+  EXPECT_EQ(definition.devices.size(), 1U);
+}
+
+TEST_F(DropIns, AddEntriesAndReplaceLists) {
+  vendor("cam.toml", "conflicts = [\"a\", \"b\"]\n" + std::string(kDefinition));
+  own("cam.toml.d/50-mine.toml", "conflicts = [\"c\"]\n[[module]]\nname = \"more\"\n[check]\ntimeout = 5\n");
+  const Definition definition = must(read());
+  EXPECT_EQ(definition.host_modules.conflicts, std::vector<std::string>{"c"});
+  EXPECT_EQ(definition.modules.size(), 3U);
+  EXPECT_EQ(definition.check.timeout_sec, 5U);
+}
+
+TEST_F(DropIns, ApplyInTheOrderOfTheirNamesAndAreHiddenByName) {
+  vendor("cam.toml", kDefinition);
+  vendor("cam.toml.d/10-a.toml", "description = \"10 of the vendor\"\n");
+  vendor("cam.toml.d/20-b.toml", "description = \"20 of the vendor\"\n");
+  EXPECT_EQ(must(read()).description, "20 of the vendor");
+  own("cam.toml.d/20-b.toml", "");
+  EXPECT_EQ(must(read()).description, "10 of the vendor");
+  own("cam.toml.d/15-c.toml", "description = \"15\"\n");
+  own("cam.toml.d/notes.txt", "description = \"no\"\n");
+  EXPECT_EQ(must(read()).description, "15");
+}
+
+TEST_F(DropIns, AMistakeIsNamedWithTheDropInsLine) {
+  vendor("cam.toml", kDefinition);
+  const std::string place = root_ / "etc/driverext/drivers/cam.toml.d/x.toml";
+  own("cam.toml.d/x.toml", "\nsurprise = 1\n");
+  EXPECT_TRUE(message(read()).starts_with(place + ":2: ")) << message(read());
+  own("cam.toml.d/x.toml", "[[module]]\nname = \"cam\"\nparameters = 7\n");
+  EXPECT_TRUE(message(read()).starts_with(place + ":3: ")) << message(read());
+  own("cam.toml.d/x.toml", "[[module\n");
+  EXPECT_TRUE(message(read()).starts_with(place + ":1: ")) << message(read());
+}
+
+TEST_F(DropIns, OfNoDefinitionAreNone) {
+  own("cam.toml.d/x.toml", "description = \"x\"\n");
+  EXPECT_EQ(verdict(read()), "invalid_input/config-invalid");
+}
+
+TEST(Definition, AnotherOnesCanBeUsedForADriver) {
+  const TempDir root;
+  test::write_file(root / "usr/lib/driverext/drivers/generic.toml", test::source_file("drivers/generic.toml"));
+  const Definition definition = must(read_definition(root.dir(), "my-driver", "generic"));
+  EXPECT_EQ(definition.name, "my-driver");
+  EXPECT_TRUE(definition.modules[0].is_must());
+  EXPECT_NE(message(read_definition(root.dir(), "my-driver")).find("generic"), std::string::npos);
+}
+
 TEST(Definition, ShippedDefinitionsAreRight) {
   const TempDir root;
-  for (const char* name : {"v4l2loopback", "nvidia"}) {
+  const char* const shipped[] = {"amdgpu", "gasket", "generic", "jool", "nvidia", "v4l2loopback"};
+  for (const char* name : shipped) {
     const std::string file = std::string(name) + ".toml";
     test::write_file(root / ("usr/lib/driverext/drivers/" + file), test::source_file("drivers/" + file));
   }
+  for (const char* name : shipped) EXPECT_EQ(must(read_definition(root.dir(), name)).name, name);
   const Definition camera = must(read_definition(root.dir(), "v4l2loopback"));
   EXPECT_EQ(camera.modules.size(), 1U);
   EXPECT_EQ(camera.devices.size(), 1U);
@@ -284,7 +387,7 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   EXPECT_EQ(gpu.root->path, "run/nvidia/driver");
   EXPECT_EQ(gpu.check.command, (std::vector<std::string>{"nvidia-smi", "-L"}));
   EXPECT_EQ(gpu.check.builtin.size(), 3U);
-  EXPECT_EQ(gpu.conflicts, (std::vector<std::string>{"nouveau", "nova_core"}));
+  EXPECT_EQ(gpu.host_modules.conflicts, (std::vector<std::string>{"nouveau", "nova_core"}));
   EXPECT_EQ(gpu.hardware.size(), 3U);
   ASSERT_TRUE(gpu.toolkit);
   EXPECT_EQ(gpu.toolkit->cdi_file, "run/cdi/nvidia.yaml");

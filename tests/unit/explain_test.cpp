@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "base/json.hpp"
 #include "provisioner/survey.hpp"
 #include "support/candidates.hpp"
 #include "support/fixture_hosts.hpp"

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.hpp"
 #include "support/fixture.hpp"
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"

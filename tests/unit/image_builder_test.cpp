@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "base/json.hpp"
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"
 #include "sys/cancellation.hpp"

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.hpp"
 #include "crypto/digest.hpp"
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
+#include "base/json.hpp"
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"
 #include "sysext/output_file.hpp"

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/text.hpp"
 #include "support/compressed.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_elf.hpp"

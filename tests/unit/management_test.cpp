@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"
 

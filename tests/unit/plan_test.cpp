@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.hpp"
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"
 
@@ -29,7 +30,7 @@ struct Situation {
   Situation() {
     config.driver = test::kSampleDriver;
     definition.name = test::kSampleDriver;
-    definition.modules.push_back({"testcam", ""});
+    definition.modules.emplace_back().name = "testcam";
   }
   explicit Situation(const std::vector<SampleOptions>& images, std::vector<RejectedImage> bad = {}) : Situation() {
     for (const SampleOptions& options : images) inventory.images.push_back(known(options));

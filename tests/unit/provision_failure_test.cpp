@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <ostream>
 
+#include "base/json.hpp"
 #include "provisioner/state.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/json.hpp"
 #include "support/candidates.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "base/json.hpp"
 #include "provisioner/attachment.hpp"
 #include "refusals/refusal.hpp"
 #include "support/sample_image.hpp"

@@ -49,7 +49,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kConfined = 
     {"systemd/", {"log/"}},
     {"openssl/", {"crypto/"}},
     {"toml++/", {"sys/toml_file.hpp"}},
-    {"nlohmann/", {"base/json.hpp"}},
+    {"nlohmann/", {"base/json.hpp", "base/json_fwd.hpp"}},
     {"curl/", {"channel/libcurl.hpp"}},
     // Never where unverified bytes are looked at.
     {"blkid/", {"kernel/file_system_probe.cpp"}},
@@ -169,7 +169,7 @@ TEST(SourceRules, NoVendorIsNamedInTheCode) {
 TEST(SourceRules, OnlyUniqueFdClosesDescriptors) {
   const Pattern closes(kCloses);
   for (const SourceFile& file : sources()) {
-    if (file.name == "sys/fd.hpp") continue;
+    if (file.name == "sys/fd.hpp" || file.name == "sys/stream.hpp") continue;
     EXPECT_FALSE(matches_anywhere(file, closes)) << file.name;
   }
 }

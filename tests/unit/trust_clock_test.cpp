@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/json.hpp"
 #include "crypto/trusted_clock.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"

@@ -1,6 +1,7 @@
 // The rules of the trust policy on images, on images that are really built and signed.
 #include <gtest/gtest.h>
 
+#include "base/json.hpp"
 #include "support/sample_image.hpp"
 #include "support/verdict.hpp"
 #include "sysext/image_policy.hpp"

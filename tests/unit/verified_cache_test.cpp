@@ -8,6 +8,7 @@
 
 #include <array>
 
+#include "base/json.hpp"
 #include "provisioner/survey.hpp"
 #include "support/fixture.hpp"
 #include "support/verdict.hpp"

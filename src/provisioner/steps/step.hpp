@@ -63,6 +63,8 @@ class Step {
 std::unique_ptr<Step> make_import_step(const StepContext& context);
 std::unique_ptr<Step> make_verify_step(const StepContext& context);
 std::unique_ptr<Step> make_attach_step(const StepContext& context);
+std::unique_ptr<Step> make_evict_step(const StepContext& context);
+std::unique_ptr<Step> make_firmware_step(const StepContext& context);
 std::unique_ptr<Step> make_load_step(const StepContext& context);
 std::unique_ptr<Step> make_devices_step(const StepContext& context);
 std::unique_ptr<Step> make_root_step(const StepContext& context);

@@ -1,0 +1,247 @@
+#include "driver/module_plan.hpp"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.hpp"
+#include "modules/load_order.hpp"
+
+namespace driverext {
+namespace {
+
+// Parameters of a line, split at blanks outside of double quotes.
+std::vector<std::string> words_of(std::string_view line) {
+  std::vector<std::string> words;
+  std::string word;
+  bool is_quoted = false;
+  for (const char c : line) {
+    if (c == '"') is_quoted = !is_quoted;
+    if ((c == ' ' || c == '\t') && !is_quoted) {
+      if (!word.empty()) words.push_back(std::move(word));
+      word.clear();
+    } else {
+      word += c;
+    }
+  }
+  if (!word.empty()) words.push_back(std::move(word));
+  return words;
+}
+
+// Parameter names use "_" and "-" as the same character, like module names.
+std::string name_of(const std::string& parameter) { return module_name_form(parameter.substr(0, parameter.find('='))); }
+
+const DefinedModule* rule_for(const Definition& definition, const std::string& module) {
+  const DefinedModule* every = nullptr;
+  for (const DefinedModule& rule : definition.modules) {
+    if (rule.name == module) return &rule;
+    if (rule.name == kEveryModule) every = &rule;
+  }
+  return every;
+}
+
+const ModuleRecord* record_of(const std::vector<ModuleRecord>& modules, const std::string& name) {
+  const auto found =
+      std::find_if(modules.begin(), modules.end(), [&](const ModuleRecord& record) { return record.name == name; });
+  return found == modules.end() ? nullptr : &*found;
+}
+
+// Why a condition does not hold; empty if it does.
+std::string unmet(const ModuleCondition& condition, const ModulePlanInput& input, const std::string& module) {
+  const auto is_there = [&](const std::string& pattern) {
+    return std::any_of(input.modaliases.begin(), input.modaliases.end(), [&](const std::string& modalias) {
+      return ::fnmatch(pattern.c_str(), modalias.c_str(), 0) == 0;
+    });
+  };
+  if (!condition.hardware.empty() && std::none_of(condition.hardware.begin(), condition.hardware.end(), is_there)) {
+    return "there is no device that it is for";
+  }
+  if (condition.parameter.empty()) return {};
+  const bool with_value = condition.parameter.find('=') != std::string::npos;
+  for (const GivenParameter& given : merge_parameters(input, module)) {
+    const bool is_meant = with_value ? given.text == condition.parameter : name_of(given.text) == condition.parameter;
+    if (is_meant) return {};
+  }
+  return "the parameter " + condition.parameter + " is not given to it";
+}
+
+// Where the host says that a module is not to be loaded; null if nowhere.
+const ModprobeLine* refusal_of(const ModprobeConfig& modprobe, const std::string& module) {
+  if (const auto found = modprobe.blacklist.find(module); found != modprobe.blacklist.end()) return &found->second;
+  if (const auto found = modprobe.install.find(module); found != modprobe.install.end()) return &found->second;
+  return nullptr;
+}
+
+std::string refusal_text(const ModprobeLine& refusal) {
+  return refusal.value.empty() ? "blacklisted by " + refusal.source
+                               : "\"install\" in " + refusal.source + " says what to do instead of loading it";
+}
+
+class Planner {
+ public:
+  explicit Planner(const ModulePlanInput& input) : input_(input) {}
+
+  Result<ModulePlan> plan() && {
+    TRY_VOID(check_definition());
+    for (const ModuleRecord& record : input_.modules) TRY_VOID(consider(record));
+    while (!open_.empty()) {
+      const std::string name = open_.back();
+      open_.pop_back();
+      TRY_VOID(take_with_dependencies(*record_of(input_.modules, name)));
+    }
+    TRY_VOID(order());
+    return std::move(plan_);
+  }
+
+ private:
+  Result<void> check_definition() const {
+    for (const DefinedModule& rule : input_.definition.modules) {
+      if (rule.name == kEveryModule || !rule.is_must() || record_of(input_.modules, rule.name) != nullptr) continue;
+      return make_error(Errc::incompatible, Reason::config_invalid,
+                        "the definition of " + input_.definition.name + " names module " + rule.name +
+                            ", which the image does not hold");
+    }
+    return {};
+  }
+
+  Result<void> consider(const ModuleRecord& record) {
+    const DefinedModule* rule = rule_for(input_.definition, record.name);
+    if (rule == nullptr) {
+      plan_.skipped.push_back({record.name, "the driver definition does not name it"});
+      return {};
+    }
+    const std::string why = rule->when ? unmet(*rule->when, input_, record.name) : "";
+    if (!why.empty()) {
+      plan_.skipped.push_back({record.name, why});
+      return {};
+    }
+    const ModprobeLine* refusal = refusal_of(input_.modprobe, record.name);
+    if (refusal != nullptr && !rule->is_must()) {
+      plan_.skipped.push_back({record.name, refusal_text(*refusal)});
+      return {};
+    }
+    open_.push_back(record.name);
+    return {};
+  }
+
+  Result<void> take_with_dependencies(const ModuleRecord& record) {
+    if (!taken_.insert(record.name).second) return {};
+    if (const ModprobeLine* refusal = refusal_of(input_.modprobe, record.name); refusal != nullptr) {
+      return make_error(Errc::incompatible, Reason::module_blacklisted,
+                        "module " + record.name + " is not to be loaded on this host: " + refusal_text(*refusal));
+    }
+    for (const std::string& name : record.depends) {
+      if (record_of(input_.modules, name) != nullptr) open_.push_back(name);
+    }
+    return {};
+  }
+
+  Result<void> order() {
+    std::vector<ModuleNode> nodes;
+    for (const ModuleRecord& record : input_.modules) {
+      if (!taken_.contains(record.name)) continue;
+      ModuleNode node{record.name, record.depends, {}};
+      for (const std::string& name : record.softdeps_pre) add_soft(name, node.after, plan_.wanted);
+      nodes.push_back(std::move(node));
+      for (const std::string& name : record.softdeps_post) {
+        // One of the image comes behind it if it is loaded at all.
+        const std::string other = module_name_form(name);
+        if (taken_.contains(other)) later_[other].push_back(record.name);
+        if (record_of(input_.modules, other) == nullptr) add_once(plan_.afterwards, name);
+      }
+    }
+    for (ModuleNode& node : nodes) {
+      const std::vector<std::string>& before = later_[node.name];
+      node.after.insert(node.after.end(), before.begin(), before.end());
+    }
+    sort_as_defined(nodes);
+    TRY(const LoadOrder order, order_modules(nodes));
+    plan_.required = input_.definition.host_modules.required;
+    for (const std::string& name : order.external) add_once(plan_.required, name);
+    for (const std::string& name : input_.definition.host_modules.wanted) add_once(plan_.wanted, name);
+    for (const std::string& name : order.own) plan_.own.push_back({name, merge_parameters(input_, name)});
+    std::erase_if(plan_.skipped, [&](const SkippedModule& skipped) { return taken_.contains(skipped.name); });
+    drop_unwanted(plan_.wanted);
+    drop_unwanted(plan_.afterwards);
+    return {};
+  }
+
+  // The definition's order, as far as dependencies leave it.
+  void sort_as_defined(std::vector<ModuleNode>& nodes) const {
+    const std::vector<DefinedModule>& rules = input_.definition.modules;
+    const auto place = [&](const ModuleNode& node) {
+      return std::find_if(rules.begin(), rules.end(),
+                          [&](const DefinedModule& rule) { return rule.name == node.name; }) -
+             rules.begin();
+    };
+    std::stable_sort(nodes.begin(), nodes.end(),
+                     [&](const ModuleNode& a, const ModuleNode& b) { return place(a) < place(b); });
+  }
+
+  void add_soft(const std::string& name, std::vector<std::string>& after, std::vector<std::string>& of_host) const {
+    const std::string form = module_name_form(name);
+    if (taken_.contains(form)) {
+      after.push_back(form);
+    } else if (record_of(input_.modules, form) == nullptr) {
+      add_once(of_host, name);
+    }
+  }
+
+  static void add_once(std::vector<std::string>& names, const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+
+  void drop_unwanted(std::vector<std::string>& names) const {
+    std::erase_if(names,
+                  [&](const std::string& name) { return input_.modprobe.blacklist.contains(module_name_form(name)); });
+  }
+
+  const ModulePlanInput& input_;
+  ModulePlan plan_;
+  std::vector<std::string> open_;
+  std::set<std::string> taken_;
+  std::map<std::string, std::vector<std::string>> later_;  // module → those that want to be before it
+};
+
+}  // namespace
+
+std::string PlannedModule::parameter_text() const {
+  std::string text;
+  for (const GivenParameter& parameter : parameters) text += (text.empty() ? "" : " ") + parameter.text;
+  return text;
+}
+
+std::vector<GivenParameter> merge_parameters(const ModulePlanInput& input, const std::string& module) {
+  std::vector<GivenParameter> merged;
+  const auto take = [&](std::string_view line, const std::string& source) {
+    for (std::string& word : words_of(line)) {
+      const std::string name = name_of(word);
+      std::erase_if(merged, [&](const GivenParameter& given) { return name_of(given.text) == name; });
+      merged.push_back({std::move(word), source});
+    }
+  };
+  if (const DefinedModule* rule = rule_for(input.definition, module); rule != nullptr) {
+    take(rule->parameters, "the driver definition");
+  }
+  if (const auto own = input.parameters.find(module); own != input.parameters.end()) {
+    take(own->second, "driverext.toml");
+  }
+  const auto take_lines = [&](const std::map<std::string, std::vector<ModprobeLine>>& lines) {
+    const auto found = lines.find(module);
+    if (found == lines.end()) return;
+    for (const ModprobeLine& line : found->second) take(line.value, line.source);
+  };
+  take_lines(input.modprobe.options);
+  take_lines(input.modprobe.command_line);
+  return merged;
+}
+
+Result<ModulePlan> plan_modules(const ModulePlanInput& input) { return Planner(input).plan(); }
+
+bool must_be_loaded(const Definition& definition, const std::string& module) {
+  const DefinedModule* rule = rule_for(definition, module);
+  return rule != nullptr && rule->is_must();
+}
+
+}  // namespace driverext

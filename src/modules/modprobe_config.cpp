@@ -1,0 +1,109 @@
+#include "modules/modprobe_config.hpp"
+
+#include "base/text.hpp"
+
+namespace driverext {
+namespace {
+
+constexpr size_t kMaxFile = size_t{1} << 20;
+constexpr const char* kFolders[] = {"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d",
+                                    "usr/lib/modprobe.d", "lib/modprobe.d"};
+constexpr const char* kCommandLine = "the kernel's command line";
+
+// File name → where it is, of the first folder that has it.
+Result<std::map<std::string, std::string>> find_files(const Dir& root) {
+  std::map<std::string, std::string> found;
+  for (const char* folder : kFolders) {
+    TRY(const std::vector<std::string> names, root.list(folder));
+    for (const std::string& name : names) {
+      if (name.ends_with(".conf") && !name.starts_with('.')) found.emplace(name, std::string(folder) + "/" + name);
+    }
+  }
+  return found;
+}
+
+struct Line {
+  std::string text;
+  size_t number = 0;  // of its beginning
+};
+
+// A backslash at the end of a line joins it with the next one.
+std::vector<Line> lines_of(const std::string& text) {
+  std::vector<Line> lines;
+  bool goes_on = false;
+  size_t number = 0;
+  for (const std::string& part : split(text, '\n')) {
+    ++number;
+    std::string_view piece = part;
+    const bool is_continued = piece.ends_with('\\');
+    if (is_continued) piece.remove_suffix(1);
+    if (goes_on) {
+      lines.back().text += piece;
+    } else {
+      lines.push_back({std::string(piece), number});
+    }
+    goes_on = is_continued;
+  }
+  return lines;
+}
+
+// Takes the first word off.
+std::string_view next_word(std::string_view& rest) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const size_t begin = std::min(rest.find_first_not_of(kBlanks), rest.size());
+  const size_t end = std::min(rest.find_first_of(kBlanks, begin), rest.size());
+  const std::string_view word = rest.substr(begin, end - begin);
+  rest = trim(rest.substr(end));
+  return word;
+}
+
+void take_line(const Line& line, const std::string& file, ModprobeConfig& config) {
+  std::string_view rest = line.text;
+  const std::string_view keyword = next_word(rest);
+  const std::string module = module_name_form(next_word(rest));
+  if (module.empty() || keyword.starts_with('#')) return;
+  ModprobeLine said{std::string(rest), file + ":" + std::to_string(line.number)};
+  if (keyword == "options") {
+    config.options[module].push_back(std::move(said));
+  } else if (keyword == "blacklist") {
+    config.blacklist.emplace(module, std::move(said));
+  } else if (keyword == "install") {
+    config.install.insert_or_assign(module, std::move(said));
+  }
+}
+
+void take_word(const std::string& word, ModprobeConfig& config) {
+  const size_t equals = word.find('=');
+  const std::string key = word.substr(0, equals);
+  if (key == "modprobe.blacklist" || key == "module_blacklist") {
+    if (equals == std::string::npos) return;
+    for (const std::string& module : split(std::string_view(word).substr(equals + 1), ',')) {
+      if (!module.empty()) config.blacklist.insert_or_assign(module_name_form(module), ModprobeLine{{}, kCommandLine});
+    }
+    return;
+  }
+  const size_t dot = key.find('.');
+  if (dot == std::string::npos || dot == 0 || dot + 1 == key.size()) return;
+  config.command_line[module_name_form(key.substr(0, dot))].push_back({word.substr(dot + 1), kCommandLine});
+}
+
+}  // namespace
+
+void parse_modprobe_file(const std::string& text, const std::string& file, ModprobeConfig& config) {
+  for (const Line& line : lines_of(text)) take_line(line, file, config);
+}
+
+Result<ModprobeConfig> read_modprobe_config(const Dir& root, const std::vector<std::string>& command_line) {
+  ModprobeConfig config;
+  TRY(const auto files, find_files(root));
+  for (const auto& [name, path] : files) {
+    if (path == kOwnModprobeFile) continue;
+    TRY(const auto text, root.read_if_there(path, kMaxFile));  // absent: a link that leads nowhere masks a file
+    if (!text) continue;
+    parse_modprobe_file(*text, root.path_of(path), config);
+  }
+  for (const std::string& word : command_line) take_word(word, config);
+  return config;
+}
+
+}  // namespace driverext

@@ -1,0 +1,105 @@
+// evict: modules of other drivers of the same devices are unloaded, if nobody uses them.
+#include <utility>
+
+#include "base/text.hpp"
+#include "provisioner/steps/step.hpp"
+
+namespace driverext {
+namespace {
+
+constexpr size_t kMaxCount = 64;
+constexpr size_t kMaxBlacklist = size_t{1} << 20;
+// Below /etc, so that it is there before udev is at the next boot.
+constexpr std::string_view kBlacklistFile = "etc/modprobe.d/driverext-blacklist.conf";
+
+class EvictStep final : public Step {
+ public:
+  explicit EvictStep(const StepContext& context) : context_(context) {}
+
+  Result<Probe> probe() override {
+    for (const std::string& name : context_.definition.host_modules.conflicts) {
+      TRY(const auto loaded, context_.kernel.find_module(name));
+      if (loaded) return Probe::needed;
+    }
+    if (!context_.config.blacklist) return Probe::satisfied;
+    TRY(const auto text, context_.root.read_if_there(kBlacklistFile, kMaxBlacklist));
+    return text == blacklist() ? Probe::satisfied : Probe::needed;
+  }
+
+  // All of them are looked at before the first one is touched.
+  Result<void> apply() override {
+    std::vector<std::string> loaded;
+    for (const std::string& name : context_.definition.host_modules.conflicts) {
+      TRY(const auto module, context_.kernel.find_module(name));
+      if (!module) continue;
+      TRY_VOID(refuse_if_used(name));
+      loaded.push_back(name);
+    }
+    for (const std::string& name : loaded) {
+      Result<void> unloaded = context_.kernel.unload_module(name);
+      if (!unloaded) {
+        unloaded.error().code = Errc::conflict;
+        unloaded.error().reason = Reason::module_conflict;
+        return unloaded;
+      }
+      evicted_.push_back(name);
+    }
+    if (!context_.config.blacklist) return {};
+    TRY(blacklist_before_, context_.root.read_if_there(kBlacklistFile, kMaxBlacklist));
+    blacklist_changed_ = blacklist_before_ != blacklist();
+    return blacklist_changed_ ? context_.root.write_atomic(kBlacklistFile, blacklist(), 0644) : Result<void>();
+  }
+
+  Result<void> undo() override {
+    Result<void> result;
+    if (std::exchange(blacklist_changed_, false)) {
+      result = blacklist_before_ ? context_.root.write_atomic(kBlacklistFile, *blacklist_before_, 0644)
+                                 : context_.root.remove_file(kBlacklistFile);
+    }
+    for (; !evicted_.empty(); evicted_.pop_back()) {
+      Result<void> back = load_again(evicted_.back());
+      if (!back && result) result = std::move(back);
+    }
+    return result;
+  }
+
+ private:
+  Result<void> refuse_if_used(const std::string& name) {
+    const std::string folder = "sys/module/" + name;
+    TRY(const auto count, context_.root.read_if_there(folder + "/refcnt", kMaxCount));
+    TRY(const std::vector<std::string> holders, context_.root.list(folder + "/holders"));
+    if (!count || trim(*count) == "0") return {};
+    std::string who;
+    for (const std::string& holder : holders) who += (who.empty() ? " by module " : ", ") + holder;
+    if (who.empty()) who = "; what has its devices open: driverext doctor";
+    return make_error(
+        Errc::conflict, Reason::module_conflict,
+        "module " + name + " has the devices that " + context_.definition.name + " is for, and is in use" + who);
+  }
+
+  Result<void> load_again(const std::string& name) {
+    TRY(const std::vector<HostModule> order, context_.host_modules.load_order(name));
+    for (const HostModule& module : order) {
+      TRY(const auto there, context_.kernel.find_module(module.name));
+      if (!there) TRY_VOID(context_.kernel.load_module(module.path, ""));
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string blacklist() const {
+    std::string text = "# Written by driverext: [host] blacklist = true in /etc/driverext/driverext.toml\n";
+    for (const std::string& name : context_.definition.host_modules.conflicts) text += "blacklist " + name + "\n";
+    return text;
+  }
+
+  const StepContext& context_;
+  std::vector<std::string> evicted_;  // by this step, in order
+  std::optional<std::string> blacklist_before_;
+  bool blacklist_changed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> make_evict_step(const StepContext& context) { return std::make_unique<EvictStep>(context); }
+
+}  // namespace driverext
