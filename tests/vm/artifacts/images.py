@@ -11,6 +11,7 @@ from pathlib import Path
 from .host import CACHE, REPO, VM, run
 
 STAND_IN = REPO / "tests" / "support" / "nvidia"
+MODULES_23 = REPO / "tests" / "support" / "modules-23"
 SOME_DAY = 1_760_000_000  # seconds since 1970
 DAY = 24 * 3600
 
@@ -57,6 +58,13 @@ class Packer:
         self.pack(self.out / name, "complete", "nvidia", version, "--modules", built / "modules",
                   "--tree", built / "tree", "--level=1", *self.keys("publisher"),
                   system=system, created=SOME_DAY + age * DAY)
+
+    def modules_23(self, name: str, kernel: str) -> None:
+        """A driver of many small modules that use each other, for how long loading takes."""
+        built = self.work / name
+        run(MODULES_23 / "build", kernel, "1.0", built)
+        self.pack(self.out / name, "modules", "lattice", "1.0", "--modules", built, *self.keys("publisher"),
+                  created=SOME_DAY)
 
     def halves(self, version: str) -> list:
         """The same driver as a userland for every kernel and modules for each."""
