@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A stand-in for gdrdrv.ko of GDRCopy: it uses nvidia and has a major number of its own. Who has its node open holds this
- * module, and so nvidia.
+ * A stand-in for gdrdrv.ko of GDRCopy: it uses nvidia and has a major number of its own. Who has its node open holds
+ * this module, and so nvidia.
  */
 #include "standin.h"
 

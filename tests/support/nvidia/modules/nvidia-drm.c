@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A stand-in for nvidia-drm.ko: it makes no display, but it uses nvidia-modeset and nvidia, and they are in use by it. */
+/* A stand-in for nvidia-drm.ko: it drives no display, but it uses nvidia-modeset and nvidia, and so holds them. */
 #include "standin.h"
 
 static bool modeset;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A stand-in for libcuda.so: it opens the nodes that CUDA opens and keeps them open, and fails with the numbers that CUDA
- * fails with.
+ * A stand-in for libcuda.so: it opens the nodes that CUDA opens and keeps them open, and fails with the numbers that
+ * CUDA fails with.
  */
 #include "cuda.h"
 

@@ -3,8 +3,9 @@
  * standin-cuda [--hold | --map]: a program that uses CUDA.
  *
  * Without an option it initialises CUDA, tells how many devices there are and ends: 0, or 1 with CUDA's error. With
- * --hold it then says "ready" and keeps the nodes open until SIGTERM. With --map it initialises nothing: it only has the
- * library mapped, says "ready", tells at each SIGUSR1 and at SIGTERM which library it runs with, and ends at SIGTERM.
+ * --hold it then says "ready" and keeps the nodes open until SIGTERM. With --map it initialises nothing: it only has
+ * the library mapped, says "ready", tells at each SIGUSR1 and at SIGTERM which library it runs with, and ends at
+ * SIGTERM.
  */
 #include <signal.h>
 #include <stdio.h>
