@@ -1,42 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A stand-in for nvidia-modeset.ko: one number among nvidia's own. */
-#include <linux/cdev.h>
-#include <linux/fs.h>
-#include <linux/module.h>
-#include <linux/string.h>
-
 #include "standin.h"
 
-static struct cdev cdev;
+static struct standin_numbers numbers;
 
 static const struct file_operations fops = {
 	.owner = THIS_MODULE,
 };
 
+const char *nvidia_modeset_standin_version(void)
+{
+	return NVIDIA_STANDIN_VERSION;
+}
+EXPORT_SYMBOL(nvidia_modeset_standin_version);
+
 static int __init modeset_init(void)
 {
-	int error;
+	int error = standin_check_version("nvidia-modeset", "nvidia", nvidia_standin_version());
 
-	if (strcmp(nvidia_standin_version(), NVIDIA_STANDIN_VERSION) != 0) {
-		pr_err("nvidia-modeset: version " NVIDIA_STANDIN_VERSION " beside nvidia %s\n",
-		       nvidia_standin_version());
-		return -EINVAL;
-	}
-	error = register_chrdev_region(MKDEV(NVIDIA_MAJOR, NVIDIA_MODESET_MINOR), 1, "nvidia-modeset");
 	if (error)
 		return error;
-	cdev_init(&cdev, &fops);
-	cdev.owner = THIS_MODULE;
-	error = cdev_add(&cdev, MKDEV(NVIDIA_MAJOR, NVIDIA_MODESET_MINOR), 1);
-	if (error)
-		unregister_chrdev_region(MKDEV(NVIDIA_MAJOR, NVIDIA_MODESET_MINOR), 1);
-	return error;
+	return standin_add_numbers(&numbers, &fops, NVIDIA_MAJOR, NVIDIA_MODESET_MINOR, 1, "nvidia-modeset");
 }
 
 static void __exit modeset_exit(void)
 {
-	cdev_del(&cdev);
-	unregister_chrdev_region(MKDEV(NVIDIA_MAJOR, NVIDIA_MODESET_MINOR), 1);
+	standin_remove_numbers(&numbers);
 }
 
 module_init(modeset_init);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A stand-in for nvidia-uvm.ko: a major number that is another one at every boot, minors 0 and 1. */
-#include <linux/cdev.h>
-#include <linux/fs.h>
-#include <linux/module.h>
 #include <linux/sched.h>
-#include <linux/string.h>
 
 #include "standin.h"
 
 #define MINORS 2 /* nvidia-uvm and nvidia-uvm-tools */
+
+static bool uvm_disable_hmm;
+module_param(uvm_disable_hmm, bool, 0444);
 
 #ifdef NVIDIA_STANDIN_OOPS_INIT
 static int *volatile nothing; /* volatile: a write to NULL that the compiler sees it may leave out */
@@ -17,8 +16,7 @@ static int *volatile nothing; /* volatile: a write to NULL that the compiler see
 static bool ended; /* never */
 #endif
 
-static dev_t region;
-static struct cdev cdev;
+static struct standin_numbers numbers;
 
 static const struct file_operations fops = {
 	.owner = THIS_MODULE,
@@ -26,12 +24,10 @@ static const struct file_operations fops = {
 
 static int __init uvm_init(void)
 {
-	int error;
+	int error = standin_check_version("nvidia-uvm", "nvidia", nvidia_standin_version());
 
-	if (strcmp(nvidia_standin_version(), NVIDIA_STANDIN_VERSION) != 0) {
-		pr_err("nvidia-uvm: version " NVIDIA_STANDIN_VERSION " beside nvidia %s\n", nvidia_standin_version());
-		return -EINVAL;
-	}
+	if (error)
+		return error;
 #ifdef NVIDIA_STANDIN_OOPS_INIT
 	pr_info("nvidia-uvm: init with an oops\n");
 	*nothing = 1;
@@ -46,21 +42,12 @@ static int __init uvm_init(void)
 	if (schedule_timeout_killable(240 * HZ))
 		return -EINTR;
 #endif
-	error = alloc_chrdev_region(&region, 0, MINORS, "nvidia-uvm");
-	if (error)
-		return error;
-	cdev_init(&cdev, &fops);
-	cdev.owner = THIS_MODULE;
-	error = cdev_add(&cdev, region, MINORS);
-	if (error)
-		unregister_chrdev_region(region, MINORS);
-	return error;
+	return standin_add_numbers(&numbers, &fops, 0, 0, MINORS, "nvidia-uvm");
 }
 
 static void __exit uvm_exit(void)
 {
-	cdev_del(&cdev);
-	unregister_chrdev_region(region, MINORS);
+	standin_remove_numbers(&numbers);
 }
 
 module_init(uvm_init);

@@ -19,6 +19,19 @@ static int failed(nvmlReturn_t result)
 	return result;
 }
 
+/* The MIG devices of a GPU, below it. */
+static void list_migs(nvmlDevice_t gpu)
+{
+	nvmlDevice_t mig;
+
+	for (unsigned int i = 0; nvmlDeviceGetMigDeviceHandleByIndex(gpu, i, &mig) == NVML_SUCCESS; i++) {
+		char uuid[64] = "";
+
+		nvmlDeviceGetUUID(mig, uuid, sizeof(uuid));
+		printf("  MIG 1g.18gb     Device %2u: (UUID: %s)\n", i, uuid);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int list = argc == 2 && strcmp(argv[1], "-L") == 0;
@@ -51,10 +64,12 @@ int main(int argc, char **argv)
 
 		nvmlDeviceGetHandleByIndex_v2(i, &device);
 		nvmlDeviceGetUUID(device, uuid, sizeof(uuid));
-		if (list)
+		if (list) {
 			printf("GPU %u: Stand-in (UUID: %s)\n", i, uuid);
-		else
+			list_migs(device);
+		} else {
 			printf("| %3u  Stand-in  %-43s |\n", i, uuid);
+		}
 	}
 	if (!list)
 		puts("+------------------------------------------------------------+");
