@@ -11,8 +11,6 @@ from pathlib import Path
 from .host import CACHE, REPO, VM, run
 
 STAND_IN = REPO / "tests" / "support" / "nvidia"
-# They use the other modules of the stand-in and so hold them. All modules of an image are loaded.
-STAND_IN_DEPENDENTS = ("nvidia-drm", "nvidia-peermem", "gdrdrv")
 MODULES_23 = REPO / "tests" / "support" / "modules-23"
 SOME_DAY = 1_760_000_000  # seconds since 1970
 DAY = 24 * 3600
@@ -53,19 +51,10 @@ class Packer:
         self.pack(self.out / name, "modules", "v4l2loopback", driver_version(modules / "v4l2loopback.ko"),
                   "--modules", modules, *self.keys(key), *options)
 
-    def build_stand_in(self, kernel: str, version: str, built: Path, *variants: str, dependents: tuple = ()) -> None:
-        run(STAND_IN / "build", kernel, version, built, *variants)
-        for module in set(STAND_IN_DEPENDENTS) - set(dependents):
-            (built / "modules" / f"{module}.ko").unlink()
-
-    def stand_in(self, name: str, kernel: str, version: str, *variants: str, system: str = "1", age: int = 0,
-                 dependents: tuple = ()) -> None:
-        """The stand-in for NVIDIA's driver, with those modules of STAND_IN_DEPENDENTS that are named.
-
-        Of two images the one with the larger age in days is newer.
-        """
+    def stand_in(self, name: str, kernel: str, version: str, *variants: str, system: str = "1", age: int = 0) -> None:
+        """The stand-in for NVIDIA's driver; of two images the one with the larger age in days is newer."""
         built = self.work / name
-        self.build_stand_in(kernel, version, built, *variants, dependents=dependents)
+        run(STAND_IN / "build", kernel, version, built, *variants)
         self.pack(self.out / name, "complete", "nvidia", version, "--modules", built / "modules",
                   "--tree", built / "tree", "--level=1", *self.keys("publisher"),
                   system=system, created=SOME_DAY + age * DAY)
@@ -82,7 +71,7 @@ class Packer:
         images = []
         for kernel in (self.kernels["1"], self.kernels["2"]):
             built = self.work / f"halves-{kernel}"
-            self.build_stand_in(kernel, version, built)
+            run(STAND_IN / "build", kernel, version, built)
             images.append(self.work / f"modules-{kernel}.raw")
             self.pack(images[-1], "modules", "nvidia", version, "--modules", built / "modules", "--level=1",
                       *self.keys("publisher"), created=SOME_DAY, userland=version)
