@@ -130,7 +130,12 @@ Result<Diagnosis> stale_device_nodes(const DoctorInput& input) {
   if (!input.facts) return without_facts(input);
   if (!input.definition) return without_definition(input);
   const bool runs = driver_runs(input);
-  TRY(const std::vector<NodeClaim> claims, read_node_claims(input.root, *input.definition));
+  TRY(std::vector<NodeClaim> claims, read_node_claims(input.root, *input.definition));
+  for (NodeClaim& claim : claims) {
+    if (runs) break;
+    claim.major.reset();
+    claim.wanted.clear();
+  }
   TRY(const std::vector<StaleNode> found, find_stale_nodes(input.root, claims, input.find_node));
   std::vector<std::string> stale;
   for (const StaleNode& node : found) {

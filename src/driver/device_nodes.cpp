@@ -68,8 +68,8 @@ class Reporter {
  private:
   Result<void> read_numbers() {
     if (numbers_are_read_) return {};
-    TRY(const std::string text, root_.read_file("proc/devices", kMaxReport));
-    registered_ = parse_proc_devices(text);
+    TRY(const auto text, root_.read_if_there("proc/devices", kMaxReport));
+    registered_ = parse_proc_devices(text.value_or(""));
     numbers_are_read_ = true;
     return {};
   }
@@ -231,11 +231,13 @@ Result<std::vector<StaleNode>> find_stale_nodes(const Dir& root, const std::vect
   for (const NodeClaim& claim : claims) {
     if (!claim.may_remove) continue;
     const std::string folder = claim.pattern.substr(0, claim.pattern.rfind('/'));
-    if (!folders.contains(folder)) {
+    const bool is_pattern = claim.pattern.find(kMinorPlace) != std::string::npos;
+    // One fixed name needs no list.
+    const std::vector<std::string> only = {claim.pattern.substr(folder.size() + 1)};
+    if (is_pattern && !folders.contains(folder)) {
       TRY(folders[folder], root.list(folder));
     }
-    const bool is_pattern = claim.pattern.find(kMinorPlace) != std::string::npos;
-    for (const std::string& name : folders[folder]) {
+    for (const std::string& name : is_pattern ? folders[folder] : only) {
       const std::string path = folder + "/" + name;
       const auto minor = minor_in_name(claim.pattern, path);
       if (!minor) continue;

@@ -17,6 +17,9 @@ constexpr mode_t kPermissionBits = 07777;
 constexpr const char* kDevChar = "dev/char";
 /// There while udev has events to handle.
 constexpr const char* kUdevQueue = "run/udev/queue";
+constexpr const char* kRules = "usr/lib/udev/rules.d/60-driverext.rules";
+constexpr const char* kRulesOfThisBoot = "run/udev/rules.d/60-driverext.rules";
+constexpr size_t kMaxRules = 65536;
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
@@ -41,7 +44,7 @@ Result<bool> DeviceReconciler::is_satisfied() {
     TRY(const bool right, is_right(reported));
     if (!right) return false;
   }
-  TRY(const std::vector<StaleNode> left_over, stale(*found));
+  TRY(const std::vector<StaleNode> left_over, find_stale_nodes(context_.root, found->claims, finder()));
   if (!left_over.empty()) return false;
   return is_watched();
 }
@@ -53,9 +56,14 @@ Result<void> DeviceReconciler::apply() {
   }
   TRY(const DeviceReport* found, report());
   for (const ReportedNode& reported : found->nodes) TRY_VOID(make(reported));
-  TRY(const std::vector<StaleNode> left_over, stale(*found));
-  for (const StaleNode& each : left_over) TRY_VOID(remove(each));
-  return watch();
+  TRY_VOID(remove_stale(found->claims));
+  return watch(watched_names());
+}
+
+Result<void> DeviceReconciler::withdraw() {
+  TRY(const std::vector<NodeClaim> claims, read_node_claims(context_.root, context_.definition));
+  TRY_VOID(remove_stale(claims));
+  return watch({});
 }
 
 Result<void> DeviceReconciler::undo() {
@@ -186,10 +194,14 @@ Result<void> DeviceReconciler::make_link(const ReportedNode& reported) {
 
 // --- nodes that lead nowhere ---
 
-Result<std::vector<StaleNode>> DeviceReconciler::stale(const DeviceReport& report) {
-  return find_stale_nodes(context_.root, report.claims, [this](const std::string& path) {
-    return context_.kernel.find_node(context_.root.path_of(path));
-  });
+NodeFinder DeviceReconciler::finder() const {
+  return [this](const std::string& path) { return context_.kernel.find_node(context_.root.path_of(path)); };
+}
+
+Result<void> DeviceReconciler::remove_stale(const std::vector<NodeClaim>& claims) {
+  TRY(const std::vector<StaleNode> left_over, find_stale_nodes(context_.root, claims, finder()));
+  for (const StaleNode& each : left_over) TRY_VOID(remove(each));
+  return {};
 }
 
 Result<void> DeviceReconciler::remove_link(const DeviceNode& node, const std::string& path) {
@@ -314,13 +326,39 @@ std::vector<std::string> DeviceReconciler::watched_names() const {
 
 Result<bool> DeviceReconciler::is_watched() {
   TRY(const std::vector<std::string> there, context_.root.list(kWatchedModules));
-  return there == watched_names();
+  if (there != watched_names()) return false;
+  TRY(const auto rules, context_.root.read_if_there(kRules, kMaxRules));
+  TRY(const auto shown, context_.root.read_if_there(kRulesOfThisBoot, kMaxRules));
+  return !rules || there.empty() || rules == shown;
 }
 
-Result<void> DeviceReconciler::watch() {
+// udev reads its rules again when a folder of them is newer than before. One that came by a system extension, after
+// udev was started and with the time of no clock, is not.
+Result<void> DeviceReconciler::show_rules() {
+  TRY(const auto rules, context_.root.read_if_there(kRules, kMaxRules));
+  TRY(const auto before, context_.root.read_if_there(kRulesOfThisBoot, kMaxRules));
+  if (!rules || rules == before) return {};
+  TRY_VOID(context_.root.write_atomic(kRulesOfThisBoot, *rules, 0644));
+  undo_.emplace_back([this, before] {
+    return before ? context_.root.write_atomic(kRulesOfThisBoot, *before, 0644)
+                  : context_.root.remove_file(kRulesOfThisBoot);
+  });
+  return {};
+}
+
+Result<void> DeviceReconciler::hide_rules() {
+  TRY(const auto before, context_.root.read_if_there(kRulesOfThisBoot, kMaxRules));
+  if (!before) return {};
+  TRY_VOID(context_.root.remove_file(kRulesOfThisBoot));
+  undo_.emplace_back([this, before] { return context_.root.write_atomic(kRulesOfThisBoot, *before, 0644); });
+  return {};
+}
+
+// The folder goes with its last name: the service is not even started then.
+Result<void> DeviceReconciler::watch(const std::vector<std::string>& names) {
   const std::string folder(kWatchedModules);
-  const std::vector<std::string> names = watched_names();
   TRY(const std::vector<std::string> there, context_.root.list(folder));
+  TRY_VOID(names.empty() ? hide_rules() : show_rules());
   if (there == names) return {};
   TRY_VOID(make_folder(folder));
   for (const std::string& name : names) {
@@ -335,7 +373,7 @@ Result<void> DeviceReconciler::watch() {
     TRY_VOID(context_.root.remove_file(file));
     undo_.emplace_back([this, file] { return context_.root.write_atomic(file, "", 0644); });
   }
-  return {};
+  return names.empty() ? context_.root.remove_dir(folder) : Result<void>();
 }
 
 }  // namespace driverext

@@ -39,6 +39,8 @@ class DeviceReconciler {
   Result<bool> is_satisfied();
   /// Makes it so; a failure half-way is left for undo().
   Result<void> apply();
+  /// Once the driver's modules are gone: so are the nodes that were theirs, and nobody waits for their events.
+  Result<void> withdraw();
   Result<void> undo();
   /// How many nodes were made, changed or removed.
   [[nodiscard]] size_t changes() const { return changes_; }
@@ -50,7 +52,8 @@ class DeviceReconciler {
   Result<DeviceNode> wanted(const ReportedNode& reported, const std::optional<DeviceNode>& there);
   Result<bool> is_right(const ReportedNode& reported);
   Result<bool> is_link_right(const ReportedNode& reported);
-  Result<std::vector<StaleNode>> stale(const DeviceReport& report);
+  Result<void> remove_stale(const std::vector<NodeClaim>& claims);
+  [[nodiscard]] NodeFinder finder() const;
 
   Result<void> make(const ReportedNode& reported);
   Result<void> make_folder(const std::string& name);
@@ -66,7 +69,9 @@ class DeviceReconciler {
 
   [[nodiscard]] std::vector<std::string> watched_names() const;
   Result<bool> is_watched();
-  Result<void> watch();
+  Result<void> show_rules();
+  Result<void> hide_rules();
+  Result<void> watch(const std::vector<std::string>& names);
 
   DeviceContext context_;
   std::optional<DeviceReport> report_;

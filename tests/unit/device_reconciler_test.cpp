@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -177,6 +178,40 @@ TEST_F(Reconciled, NodesOfDevicesThatAreGoneGoWithTheirLinks) {
   for (const char* name : {"dev/char/195:2", "dev/char/241:12"}) EXPECT_EQ(link(name), "none") << name;
   EXPECT_TRUE(has("dev/gpu0") && has("dev/gpu1") && has("dev/gpuctl"));
   EXPECT_TRUE(is_satisfied());
+}
+
+TEST_F(Reconciled, NothingIsLeftOfADriverThatIsUnloaded) {
+  must(apply());
+  const KernelState after = kernel_.state();
+  const auto after_files = files();
+  write("proc/devices", "Character devices:\n1 mem\n");
+  DeviceReconciler reconciler(context());
+  must(reconciler.withdraw());
+  EXPECT_TRUE(kernel_.state().nodes.empty()) << test::to_text(kernel_.state());
+  EXPECT_TRUE(must(root_.dir().list("dev/char")).empty());
+  EXPECT_FALSE(test::exists(root_ / "run/driverext/watched"));
+  must(reconciler.undo());
+  EXPECT_EQ(kernel_.state(), after);
+  EXPECT_EQ(files(), after_files);
+}
+
+// Those in the program's own folder may have come with a system extension, when udev ran already.
+TEST_F(Reconciled, RulesOfEventsAreWhereUdevSeesThatTheyAreNew) {
+  write("usr/lib/udev/rules.d/60-driverext.rules", "rules");
+  const std::string shown = root_ / "run/udev/rules.d/60-driverext.rules";
+  must(apply());
+  EXPECT_EQ(test::read_whole(shown), "rules");
+  EXPECT_TRUE(is_satisfied());
+  write("usr/lib/udev/rules.d/60-driverext.rules", "other rules");
+  EXPECT_FALSE(is_satisfied());
+  DeviceReconciler reconciler(context());
+  must(reconciler.apply());
+  EXPECT_EQ(test::read_whole(shown), "other rules");
+  must(reconciler.undo());
+  EXPECT_EQ(test::read_whole(shown), "rules");
+  write("proc/devices", "Character devices:\n1 mem\n");
+  must(reconciler.withdraw());
+  EXPECT_FALSE(test::exists(shown));
 }
 
 TEST_F(Reconciled, NamesThatAreNotOfThePatternAreNotOurs) {
