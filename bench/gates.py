@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from devices import devices_bench
 from module_scan import COMPRESSORS, copies, find_modules
 from selection import figures, selection_bench
 from support.image_inputs import image_bench
@@ -21,6 +22,7 @@ MEMORY_MIB = 24
 GOALS = {"portable": 1.0, "avx2": 0.45}
 MODULES = 20
 NOTHING_TO_DO = 10  # million instructions
+DEVICES = {"made": 12, "right-already": 8}  # million instructions for 129 nodes
 
 
 def instructions(command) -> int:
@@ -88,6 +90,14 @@ def selecting(bench, provision: Path) -> list:
             bench.Comparison("choose-among-1000-peak-MiB", [peak / 1024], [MEMORY_MIB], goal=1.0)]
 
 
+def following(bench) -> list:
+    """Device nodes of 8 GPUs with 56 instances: made, and found right."""
+    program = devices_bench(bench.repo)
+    planted, made, again = (instructions([program, job]) for job in ("plant", "make", "again"))
+    return [bench.Comparison(f"device-nodes-{what}-M-instructions", [count / 1e6], [DEVICES[what]], goal=1.0)
+            for what, count in (("made", made - planted), ("right-already", again - made))]
+
+
 def run(bench):
     if not shutil.which("valgrind"):
         sys.exit("bench: there is no valgrind; ./dev setup installs it")
@@ -95,4 +105,4 @@ def run(bench):
     with tempfile.TemporaryDirectory(prefix="driverext-bench-") as folder:
         return [*hashing(bench, programs / "image-bench", Path(folder)),
                 *scanning(bench, programs / "module-scan", Path(folder)),
-                *selecting(bench, bench.repo / "build/dev/src/provision")]
+                *selecting(bench, bench.repo / "build/dev/src/provision"), *following(bench)]

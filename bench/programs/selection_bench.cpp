@@ -1,15 +1,10 @@
 // Selection and a provision with nothing to do, for bench/selection.py and bench/gates.py. One job a run.
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -178,24 +173,6 @@ int nothing_to_do(const char* what) {
 
 }  // namespace
 }  // namespace driverext
-
-// valgrind 3.19 knows no openat2(2), which every name is resolved by. The names here are plain ones, without links:
-// there openat(2) finds the same. This takes the place of libc's function for the whole program.
-extern "C" long syscall(long number, ...) noexcept {
-  using Syscall = long (*)(long, ...);
-  static const auto real = reinterpret_cast<Syscall>(::dlsym(RTLD_NEXT, "syscall"));
-  va_list arguments;
-  va_start(arguments, number);
-  std::array<long, 6> values{};
-  for (long& value : values) value = va_arg(arguments, long);
-  va_end(arguments);
-  const long result = real(number, values[0], values[1], values[2], values[3], values[4], values[5]);
-  if (number != SYS_openat2 || result >= 0 || errno != ENOSYS) return result;
-  open_how how{};
-  std::memcpy(&how, reinterpret_cast<const void*>(values[2]), sizeof(how));
-  return ::openat(static_cast<int>(values[0]), reinterpret_cast<const char*>(values[1]), static_cast<int>(how.flags),
-                  static_cast<mode_t>(how.mode));
-}
 
 int main(int argc, char** argv) {
   const std::string job = argc > 1 ? argv[1] : "";

@@ -1,6 +1,4 @@
 // Device nodes: there, with the numbers that the kernel reports, and linked where container engines look.
-#include <sys/sysmacros.h>
-
 #include <algorithm>
 
 #include "base/text.hpp"
@@ -8,6 +6,7 @@
 #include "doctor/diagnosis.hpp"
 #include "doctor/extension_folders.hpp"
 #include "driver/device_nodes.hpp"
+#include "driver/kernel_devices.hpp"
 
 namespace driverext::checks {
 namespace {
@@ -40,11 +39,12 @@ Result<std::vector<std::string>> missing_links(const DoctorInput& input) {
   TRY(const std::vector<ReportedNode> reported, read_reported_nodes(input.root, *input.definition));
   std::vector<std::string> missing;
   for (const ReportedNode& node : reported) {
-    const std::string name = "dev/char/" + number_text(node.node);
+    const std::string name = char_link_name(node.node);
     TRY(const auto link, input.root.read_link(name));
+    if (!link && node.optional && !node.may_make) continue;
     if (!link) {
       missing.push_back("/" + name + " is missing");
-    } else if (*link != "../" + node.path.substr(4) && *link != "/" + node.path) {
+    } else if (!is_char_link_to(*link, node.path)) {
       missing.push_back("/" + name + " leads to " + *link + ", not to /" + node.path);
     }
   }
@@ -57,22 +57,20 @@ Result<Diagnosis> device_nodes(const DoctorInput& input) {
   if (auto nothing = without_nodes(input)) return *std::move(nothing);
   std::vector<std::string> wrong;
   for (const DefinedDevice& device : input.definition->devices) {
-    TRY(const auto number, text_of(input.root, device.sysfs_number));
-    if (!number) continue;
-    TRY(const auto node, input.root.status(device.node));
-    if (!node) {
-      wrong.push_back("/" + device.node + " is missing");
-      continue;
+    const Result<std::vector<KernelDevice>> found = find_kernel_devices(input.root, device);
+    // Without the hardware there is no device, which is another check's matter.
+    if (!found && found.error().reason == Reason::device_missing) continue;
+    if (!found) return found.error();
+    for (const KernelDevice& each : *found) {
+      if (const Result<void> node = check_kernel_node(input.root, each); !node) wrong.push_back(node.error().message());
     }
-    const std::string found =
-        std::to_string(gnu_dev_major(node->st_rdev)) + ":" + std::to_string(gnu_dev_minor(node->st_rdev));
-    if (found != *number) wrong.push_back("/" + device.node + " is " + found + ", not " + *number);
   }
   Result<std::vector<ReportedNode>> reported = read_reported_nodes(input.root, *input.definition);
   if (!reported && reported.error().reason == Reason::device_missing) return problem(reported.error().message());
   if (!reported) return std::move(reported).error();
   for (const ReportedNode& node : *reported) {
     TRY(const auto found, input.find_node(node.path));
+    if (!found && node.optional && !node.may_make) continue;
     if (!found) {
       wrong.push_back("/" + node.path + " is missing");
     } else if (found->major != node.node.major || found->minor != node.node.minor) {
@@ -127,16 +125,21 @@ Result<Diagnosis> daemon_reload(const DoctorInput& input) {
   return problem("systemd is reloaded whenever " + listed(reloading) + " is merged, and " + listed(missing));
 }
 
-// Nodes of a driver that is not loaded: who opens one gets an error that tells nothing.
+// Nodes of devices or of a driver that are gone: who opens one gets an error that tells nothing, or another driver.
 Result<Diagnosis> stale_device_nodes(const DoctorInput& input) {
   if (!input.facts) return without_facts(input);
   if (!input.definition) return without_definition(input);
-  if (driver_runs(input)) return not_applicable("the driver is loaded");
+  const bool runs = driver_runs(input);
+  TRY(std::vector<NodeClaim> claims, read_node_claims(input.root, *input.definition));
+  for (NodeClaim& claim : claims) {
+    if (runs) break;
+    claim.major.reset();
+    claim.wanted.clear();
+  }
+  TRY(const std::vector<StaleNode> found, find_stale_nodes(input.root, claims, input.find_node));
   std::vector<std::string> stale;
-  for (const DefinedNode& node : input.definition->nodes) {
-    if (node.node.find('{') != std::string::npos) continue;  // with the others of its driver
-    TRY(const auto found, input.find_node(node.node));
-    if (found) stale.push_back("/" + node.node + " is there, but the driver is not loaded");
+  for (const StaleNode& node : found) {
+    stale.push_back("/" + node.path + (runs ? " leads nowhere" : " is there, but the driver is not loaded"));
   }
   return problem_if_any(stale, "no node is left over");
 }

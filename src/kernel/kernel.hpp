@@ -62,6 +62,7 @@ struct DeviceNode {
   unsigned mode = 0;  ///< permission bits
   unsigned owner = 0;
   unsigned group = 0;
+  std::string label = {};  ///< SELinux context; empty where there is none
   bool operator==(const DeviceNode&) const = default;
 };
 
@@ -102,12 +103,17 @@ class Kernel {
   virtual Result<std::optional<MountPoint>> find_mount(const std::string& target) = 0;
   virtual Result<void> unmount(const std::string& target) = 0;
 
-  /// Makes a node in place of whatever has that name, in one go: nobody can open it before its mode and owner are
-  /// right. Its folder is there.
+  /// Makes a node in place of whatever has that name, in one go: nobody can open it before its mode, owner and label
+  /// are right. Its folder is there.
   virtual Result<void> make_node(const std::string& path, const DeviceNode& node) = 0;
   /// Nothing if there is no character device of that name.
   virtual Result<std::optional<DeviceNode>> find_node(const std::string& path) = 0;
   virtual Result<void> remove_node(const std::string& path) = 0;
+  /// Mode and owner of a node that the kernel made, which stays the same one. Errors: Errc::conflict if it has another
+  /// number.
+  virtual Result<void> change_node(const std::string& path, const DeviceNode& node) = 0;
+  /// The label that the host's policy has for a character device of that name; nothing where labels are nobody's matter.
+  virtual Result<std::optional<std::string>> label_for(const std::string& path) = 0;
 
   /// Opens it and closes it again: a driver is behind it. One that is in use, or for others, is fine.
   virtual Result<void> open_node(const std::string& path) = 0;

@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "kernel/device_mapper.hpp"
 #include "kernel/device_node.hpp"
+#include "kernel/file_labels.hpp"
 #include "kernel/file_system_probe.hpp"
 #include "kernel/kernel_log.hpp"
 #include "kernel/loop.hpp"
@@ -145,6 +146,13 @@ class LinuxKernel final : public Kernel {
   }
   Result<std::optional<DeviceNode>> find_node(const std::string& path) override { return find_device_node(path); }
   Result<void> remove_node(const std::string& path) override { return remove_device_node(path); }
+  Result<void> change_node(const std::string& path, const DeviceNode& node) override {
+    return change_device_node(path, node);
+  }
+  Result<std::optional<std::string>> label_for(const std::string& path) override {
+    if (!labels_) labels_.emplace(root_);
+    return labels_->label_for(path);
+  }
 
   Result<void> open_node(const std::string& path) override { return try_device_node(path); }
 
@@ -191,6 +199,7 @@ class LinuxKernel final : public Kernel {
   const Dir& root_;
   uint64_t load_deadline_usec_ = 0;
   ModuleLoader loader_;
+  std::optional<FileLabels> labels_;  // reading the policy takes time
 };
 
 }  // namespace

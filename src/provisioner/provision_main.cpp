@@ -19,6 +19,7 @@
 #include "log/journal.hpp"
 #include "log/notify.hpp"
 #include "provisioner/config.hpp"
+#include "provisioner/device_event.hpp"
 #include "provisioner/management.hpp"
 #include "provisioner/provision.hpp"
 #include "sys/cancellation.hpp"
@@ -139,9 +140,11 @@ std::string unit_status(const Status& status) {
 int provision_main(int argc, char** argv) {
   std::string root_path = "/";
   bool dry_run = false;
-  enum : int { kDryRun = 256, kRoot, kVersion };
+  bool devices_only = false;
+  enum : int { kDryRun = 256, kDevices, kRoot, kVersion };
   static constexpr std::array kOptions = {
       option{"dry-run", no_argument, nullptr, kDryRun},
+      option{"devices", no_argument, nullptr, kDevices},  // for driverext-devices.service
       option{"root", required_argument, nullptr, kRoot},
       option{"help", no_argument, nullptr, 'h'},
       option{"version", no_argument, nullptr, kVersion},
@@ -151,6 +154,9 @@ int provision_main(int argc, char** argv) {
     switch (choice) {
       case kDryRun:
         dry_run = true;
+        break;
+      case kDevices:
+        devices_only = true;
         break;
       case kRoot:
         root_path = optarg;
@@ -181,6 +187,7 @@ int provision_main(int argc, char** argv) {
     return exit_with(ExitCode::failed);
   }
   const std::unique_ptr<Kernel> kernel = make_linux_kernel(*root);
+  if (devices_only && !dry_run) return device_event_main(*root, *kernel);
   const Result<Facts> facts = read_facts(*root);
   const std::unique_ptr<HostModules> host_modules =
       open_host_modules(root->path_of("usr/lib/modules/" + (facts ? facts->kernel_release : "")));

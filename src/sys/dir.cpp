@@ -269,14 +269,33 @@ Result<std::optional<std::string>> Dir::read_link(std::string_view name) const {
   return std::optional(std::string(target.data(), static_cast<size_t>(n)));
 }
 
-Result<UniqueFd> Dir::lock_folder(std::string_view name, std::string_view busy) const {
+Result<void> Dir::set_mode(std::string_view name, mode_t mode) const {
+  TRY(const UniqueFd fd, open_no_follow(name, O_PATH));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return os_failure(errno, "cannot look at " + path_of(name));
+  if (S_ISLNK(info.st_mode)) return make_error(Errc::invalid_input, path_of(name) + " is a symbolic link");
+  if (::chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), mode) == 0) return {};
+  return os_failure(errno, "cannot set mode of " + path_of(name));
+}
+
+Result<UniqueFd> Dir::open_lock(std::string_view name) const {
   const std::string plain = relative(name);
   if (const size_t slash = plain.rfind('/'); slash != std::string::npos) {
     TRY_VOID(make_dirs(plain.substr(0, slash), 0755));
   }
   TRY_VOID(make_dirs(plain, 0700));
-  TRY(UniqueFd fd, open_file(plain, O_RDONLY | O_DIRECTORY));
+  return open_file(plain, O_RDONLY | O_DIRECTORY);
+}
+
+Result<UniqueFd> Dir::lock_folder(std::string_view name, std::string_view busy) const {
+  TRY(UniqueFd fd, open_lock(name));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return os_failure(errno, std::string(busy));
+  return fd;
+}
+
+Result<UniqueFd> Dir::wait_for_lock(std::string_view name) const {
+  TRY(UniqueFd fd, open_lock(name));
+  if (::flock(fd.get(), LOCK_EX) != 0) return os_failure(errno, "cannot lock " + path_of(name));
   return fd;
 }
 

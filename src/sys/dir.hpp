@@ -56,6 +56,8 @@ class Dir {
   /// lstat; absent is nothing.
   [[nodiscard]] Result<std::optional<struct stat>> status(std::string_view name) const;
   [[nodiscard]] Result<void> make_dirs(std::string_view name, mode_t mode) const;
+  /// Of a file or directory that is there. A symbolic link in the last component is refused.
+  [[nodiscard]] Result<void> set_mode(std::string_view name, mode_t mode) const;
   /// A symbolic link to `target`, in place of whatever file or link has that name, in one go. Parents are made.
   [[nodiscard]] Result<void> make_link(std::string_view target, std::string_view name) const;
   /// What a symbolic link says; nothing if there is none of that name.
@@ -64,6 +66,8 @@ class Dir {
   /// can lock it, and of a file made for the purpose two that start together would each lock their own. Held until the
   /// descriptor is closed. Errors: Errc::transient, with the words of `busy`, if somebody else has it.
   [[nodiscard]] Result<UniqueFd> lock_folder(std::string_view name, std::string_view busy) const;
+  /// The same, once whoever has it gives it up. A signal that ends the program ends the waiting.
+  [[nodiscard]] Result<UniqueFd> wait_for_lock(std::string_view name) const;
   /// Refuses to replace what is at `to`.
   [[nodiscard]] Result<void> rename(std::string_view from, std::string_view to) const;
   /// Takes the place of what is at `to`, in one go: if it fails, both are as they were.
@@ -76,6 +80,7 @@ class Dir {
   Dir(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   struct Parent;
   [[nodiscard]] Result<Parent> parent_of(std::string_view name) const;
+  [[nodiscard]] Result<UniqueFd> open_lock(std::string_view name) const;
   [[nodiscard]] Result<void> write(std::string_view name, std::string_view content, mode_t mode, unsigned flags) const;
   [[nodiscard]] Result<void> move(std::string_view from, std::string_view to, unsigned flags) const;
 

@@ -45,12 +45,20 @@ bool stays_below(const std::string& path, std::string_view folder) {
 void require_usable(const Definition& definition) {
   require(definition.name == "cam" && !definition.modules.empty());
   for (const DefinedDevice& device : definition.devices) {
-    require(stays_below(device.node, "dev/") && stays_below(device.sysfs_number, "sys/"));
+    if (!device.device_class.empty()) {
+      require(stays_below(device.device_class, "sys/class/"));
+    } else {
+      require(stays_below(device.node, "dev/"));
+      require(!device.misc.empty() || stays_below(device.sysfs_number, "sys/"));
+    }
+    require(!device.mode || *device.mode <= 0777);
   }
   for (const DefinedNode& node : definition.nodes) {
     require(stays_below(node.node, "dev/") && !node.registered_as.empty());
-    require(node.each.empty() ? node.minor.has_value() : stays_below(node.each, "proc/") && !node.file.empty());
-    require(node.each.empty() || node.node.find("{minor}") != std::string::npos);
+    require(node.minor.has_value() + !node.minors.empty() + !node.each.empty() == 1);
+    require(node.each.empty() || stays_below(node.each, "proc/"));
+    require(node.minor.has_value() != node.is_pattern());
+    for (const MinorRange& range : node.minors) require(range.first <= range.last && range.last <= kMaxMinor);
     require(node.permissions.empty() || stays_below(node.permissions, "proc/"));
   }
   if (definition.root) require(stays_below(definition.root->path, "run/"));

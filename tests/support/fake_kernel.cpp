@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/text.hpp"
+#include "kernel/device_node.hpp"
 #include "kernel/module_refusal.hpp"
 #include "sysext/image_file.hpp"
 #include "temp_dir.hpp"
@@ -46,7 +47,7 @@ std::string to_text(const KernelState& state) {
   for (const auto& [target, mount] : state.mounts) text << "mount " << mount.source << " at " << target << '\n';
   for (const auto& [path, node] : state.nodes) {
     text << "node " << path << ' ' << node.major << ':' << node.minor << ' ' << std::oct << node.mode << std::dec << ' '
-         << node.owner << ':' << node.group << '\n';
+         << node.owner << ':' << node.group << (node.label.empty() ? "" : " ") << node.label << '\n';
   }
   if (!state.firmware_path.empty()) text << "firmware path " << state.firmware_path << '\n';
   for (const auto& [name, build_id] : state.modules) text << "module " << name << ' ' << build_id << '\n';
@@ -301,10 +302,17 @@ Result<void> FakeKernel::unmount(const std::string& target) {
   return {};
 }
 
+void FakeKernel::place_node(const std::string& path, const DeviceNode& node) {
+  write_file(path, "");
+  state_.nodes[path] = node;
+}
+
 Result<void> FakeKernel::make_node(const std::string& path, const DeviceNode& node) {
   TRY_VOID(side_effect("make_node " + path));
   if (!fs::is_directory(fs::path(path).parent_path())) return os_failure(ENOENT, "no folder for " + path);
-  state_.nodes[path] = node;
+  if (fs::is_directory(fs::symlink_status(path))) return os_failure(EISDIR, "cannot make device node " + path);
+  fs::remove(path);
+  place_node(path, node);
   return {};
 }
 
@@ -317,8 +325,22 @@ Result<std::optional<DeviceNode>> FakeKernel::find_node(const std::string& path)
 
 Result<void> FakeKernel::remove_node(const std::string& path) {
   TRY_VOID(side_effect("remove_node " + path));
+  fs::remove(path);
   state_.nodes.erase(path);
   return {};
+}
+
+// Those that the kernel made are files here: it is their mode and owner that change.
+Result<void> FakeKernel::change_node(const std::string& path, const DeviceNode& node) {
+  TRY_VOID(side_effect("change_node " + path));
+  return change_device_node(path, node);
+}
+
+Result<std::optional<std::string>> FakeKernel::label_for(const std::string& path) {
+  TRY_VOID(question());
+  const auto label = labels_.find(fs::path(path).parent_path().filename().string());
+  if (label == labels_.end()) return std::optional<std::string>();
+  return std::optional(label->second);
 }
 
 // The image's own, else the one that every image and the host share.

@@ -109,8 +109,12 @@ class FakeKernel final : public Kernel {
                     uint64_t data_blocks = 1);
   void place_mount(const std::string& target);
   void place_module(const std::string& name, const std::string& build_id);
-  void place_node(const std::string& path, const DeviceNode& node) { state_.nodes[path] = node; }
+  /// An empty file stands for it, so that its folder lists it.
+  void place_node(const std::string& path, const DeviceNode& node);
   void mark_corrupted(const std::string& name) { corrupted_.insert(name); }
+
+  /// A policy: the label of each node, by the name of its folder.
+  void set_label(const std::string& folder, const std::string& label) { labels_[folder] = label; }
 
   /// Nothing answers there: opening this node fails with this errno.
   void refuse_to_open(const std::string& path, int os_error) { unanswered_[path] = os_error; }
@@ -140,6 +144,8 @@ class FakeKernel final : public Kernel {
   Result<void> make_node(const std::string& path, const DeviceNode& node) override;
   Result<std::optional<DeviceNode>> find_node(const std::string& path) override;
   Result<void> remove_node(const std::string& path) override;
+  Result<void> change_node(const std::string& path, const DeviceNode& node) override;
+  Result<std::optional<std::string>> label_for(const std::string& path) override;
   Result<void> open_node(const std::string& path) override;
   void limit_loading(uint64_t deadline_usec) override { load_deadline_usec_ = deadline_usec; }
   [[nodiscard]] uint64_t load_deadline_usec() const { return load_deadline_usec_; }
@@ -188,6 +194,7 @@ class FakeKernel final : public Kernel {
   std::set<std::string> built_in_;
   std::set<std::string> corrupted_;
   std::map<std::string, std::string> parameters_;
+  std::map<std::string, std::string> labels_;
   std::map<std::string, int> unanswered_;  // nodes, by path
   uint64_t load_deadline_usec_ = 0;
   Corruption corruption_ = Corruption::none;

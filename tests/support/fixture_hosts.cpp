@@ -43,7 +43,11 @@ std::vector<std::string> fixture_host_names() {
 }
 
 void plant_fixture_host(const std::string& name, const TempDir& into) {
-  const std::string text = source_file(std::string(kFolder) + "/" + name + std::string(kExtension));
+  plant_tree(std::string(kFolder) + "/" + name + std::string(kExtension), into);
+}
+
+void plant_tree(const std::string& file, const TempDir& into) {
+  const std::string text = source_file(file);
   std::string heading;
   std::string content;
   for (size_t begin = 0; begin < text.size();) {
@@ -58,7 +62,7 @@ void plant_fixture_host(const std::string& name, const TempDir& into) {
     heading = trim(std::string_view(line).substr(kSection.size()));
     content.clear();
   }
-  if (heading.empty()) throw std::runtime_error("fixture host " + name + " has no files");
+  if (heading.empty()) throw std::runtime_error(file + " has no files");
   plant(heading, content, into);
 }
 

@@ -16,5 +16,7 @@ std::vector<std::string> fixture_host_names();
 
 /// Puts the host's files below `into`. Throws if there is no such host, or its text is malformed.
 void plant_fixture_host(const std::string& name, const TempDir& into);
+/// The same of another text of this form, by its name in the source tree.
+void plant_tree(const std::string& file, const TempDir& into);
 
 }  // namespace driverext::test

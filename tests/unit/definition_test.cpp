@@ -125,12 +125,51 @@ TEST(Definition, NodesOfUserSpaceAreRead) {
   EXPECT_EQ(control.permissions, "proc/driver/cam/params");
   EXPECT_TRUE(control.optional);
   const DefinedNode& unit = definition.nodes[1];
-  EXPECT_EQ(unit.each, "proc/driver/cam/units");
-  EXPECT_EQ(unit.file, "information");
+  EXPECT_EQ(unit.each, "proc/driver/cam/units/*/information");
   EXPECT_EQ(unit.minor_key, "Device Minor");
   EXPECT_EQ(unit.name_keys, std::vector<std::string>{"UUID"});
   EXPECT_FALSE(unit.minor);
   EXPECT_FALSE(unit.optional);
+}
+
+TEST(Definition, NodesUnderConditionsAreRead) {
+  const Definition definition = must(
+      parsed(kHead +
+             "[[device]]\nnode = \"/dev/cams/channel{minor}\"\nregistered_as = [\"cam\"]\nminors = \"0-3,8\"\ncount = "
+             "{ file = \"/proc/driver/cam/params\", key = \"Channels\" }\ncontainers = false\n"
+             "when = [{ exists = \"/sys/module/cam_more\" }, { file = \"/proc/driver/cam/params\", key = \"Off\", "
+             "is_not = \"1\" }]\n"
+             "[[device]]\nnode = \"/dev/sw{minor}\"\nregistered_as = [\"sw\"]\neach = "
+             "\"/proc/driver/sw/**/unit\"\ncounted = true\nwhen = { file = \"/proc/x\", key = \"On\", is = \"1\" }\n"));
+  const DefinedNode& channel = definition.nodes[0];
+  ASSERT_EQ(channel.minors.size(), 2U);
+  EXPECT_EQ(channel.minors[0].last, 3U);
+  EXPECT_EQ(channel.minors[1].first, 8U);
+  EXPECT_EQ(channel.count_file, "proc/driver/cam/params");
+  EXPECT_EQ(channel.count_key, "Channels");
+  EXPECT_FALSE(channel.in_containers);
+  ASSERT_EQ(channel.conditions.size(), 2U);
+  EXPECT_EQ(channel.conditions[0].file, "sys/module/cam_more");
+  EXPECT_EQ(channel.conditions[1].kind, DeviceCondition::Kind::is_not);
+  EXPECT_EQ(definition.nodes[1].minor_key, "");
+  EXPECT_EQ(definition.nodes[1].each, "proc/driver/sw/**/unit");
+  EXPECT_EQ(definition.nodes[1].conditions[0].value, "1");
+}
+
+TEST(Definition, NodesOfTheKernelAreRead) {
+  const Definition definition = must(
+      parsed(kHead + "[[device]]\nclass = \"drm\"\ndevices = \"renderD*\"\ndrivers = [\"cam\"]\nmode = \"0660\"\ngroup "
+                     "= \"render\"\nwait = 3\n[[device]]\nnode = \"/dev/cam\"\nmisc = \"cam\"\noptional = true\n"));
+  ASSERT_EQ(definition.devices.size(), 2U);
+  EXPECT_EQ(definition.devices[0].device_class, "sys/class/drm");
+  EXPECT_EQ(definition.devices[0].names, "renderD*");
+  EXPECT_EQ(definition.devices[0].drivers, std::vector<std::string>{"cam"});
+  EXPECT_EQ(definition.devices[0].mode, 0660U);
+  EXPECT_EQ(definition.devices[0].group, "render");
+  EXPECT_EQ(definition.devices[0].wait_sec, 3U);
+  EXPECT_EQ(definition.devices[1].misc, "cam");
+  EXPECT_TRUE(definition.devices[1].optional);
+  EXPECT_EQ(definition.devices[1].wait_sec, kNodeWaitSeconds);
 }
 
 TEST(Definition, BadNodesNameFileAndLine) {
@@ -153,8 +192,31 @@ TEST(Definition, BadNodesNameFileAndLine) {
       {node + "minor = 0\nmode = 438\n", 8, "\"mode\""},
       {node + "each = \"/proc/x\"\nminor = \"M\"\n", 4, "each"},
       {node + "each = \"/proc/x/*/\"\nminor = \"M\"\n", 4, "each"},
-      {node + "each = \"/proc/x/*/a/b\"\nminor = \"M\"\n", 4, "each"},
       {node + "each = \"/proc/*/x/*/f\"\nminor = \"M\"\n", 4, "each"},
+      {node + "each = \"/proc/x/**\"\nminor = \"M\"\n", 4, "each"},
+      {node + "each = \"/proc/x/*/f\"\nminor = \"M\"\ncounted = true\n", 4, "counted"},
+      {node + "minors = \"3-1\"\n", 4, "minors"},
+      {node + "minors = \"\"\n", 4, "minors"},
+      {node + "minors = \"0,1048576\"\n", 4, "minors"},
+      {node + "minors = \"0x1\"\n", 4, "minors"},
+      {node + "minors = [0]\n", 7, "not a string"},
+      {node + "minors = \"0\"\ncount = { file = \"/etc/x\", key = \"K\" }\n", 8, "/proc/"},
+      {node + "minor = 0\n", 4, "{minor}"},
+      {node + "minors = \"0\"\nwhen = {}\n", 8, "\"file\" is missing"},
+      {node + "minors = \"0\"\nwhen = \"x\"\n", 8, "list of tables"},
+      {node + "minors = \"0\"\nwhen = { exists = \"/etc/x\" }\n", 8, "/proc/"},
+      {node + "minors = \"0\"\nwhen = { exists = \"/proc/x\", key = \"K\" }\n", 8, "\"key\""},
+      {node + "minors = \"0\"\nwhen = { file = \"/proc/x\", key = \"K\" }\n", 8, "is_not"},
+      {node + "minors = \"0\"\nwhen = { file = \"/proc/x\", key = \"K\", is = \"1\", is_not = \"2\" }\n", 8, "is_not"},
+      {kHead + "[[device]]\nnode = \"/dev/x{minor}/y\"\nregistered_as = [\"x\"]\nminors = \"0\"\n", 4, "{minor}"},
+      {kHead + "[[device]]\nclass = \"../x\"\n", 4, "class"},
+      {kHead + "[[device]]\nclass = \"x\"\nnode = \"/dev/x\"\n", 6, "\"node\""},
+      {kHead + "[[device]]\nclass = \"x\"\nmode = \"888\"\n", 4, "mode"},
+      {kHead + "[[device]]\nclass = \"x\"\nmode = \"4755\"\n", 4, "mode"},
+      {kHead + "[[device]]\nclass = \"x\"\nmode = 432\n", 6, "not a string"},
+      {kHead + "[[device]]\nclass = \"x\"\nwait = 301\n", 4, "wait"},
+      {kHead + "[[device]]\nclass = \"x\"\nwait = \"1\"\n", 4, "wait"},
+      {kHead + "[[device]]\nnode = \"/dev/x\"\nmisc = \"x\"\nsysfs = \"/sys/x\"\n", 7, "\"sysfs\""},
       {node + "each = \"/sys/x/*/f\"\nminor = \"M\"\n", 4, "/proc/"},
       {node + "each = \"/proc/x/../*/f\"\nminor = \"M\"\n", 4, "/proc/"},
       {node + "each = 1\nminor = \"M\"\n", 7, "not a string"},
@@ -382,7 +444,7 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   const Definition gpu = must(read_definition(root.dir(), "nvidia"));
   EXPECT_EQ(gpu.modules[1].name, "nvidia_uvm");
   EXPECT_TRUE(gpu.devices.empty());
-  EXPECT_EQ(gpu.nodes.size(), 5U);
+  EXPECT_EQ(gpu.nodes.size(), 13U);
   ASSERT_TRUE(gpu.root);
   EXPECT_EQ(gpu.root->path, "run/nvidia/driver");
   EXPECT_EQ(gpu.check.command, (std::vector<std::string>{"nvidia-smi", "-L"}));

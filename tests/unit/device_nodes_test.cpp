@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 
+#include "driver/proc_files.hpp"
 #include "support/temp_dir.hpp"
 #include "support/verdict.hpp"
 
@@ -93,8 +94,7 @@ class ReportedNodes : public ::testing::Test {
     DefinedNode each;
     each.node = "dev/gpu{minor}";
     each.registered_as = {"gpu", "gpu-frontend"};
-    each.each = "proc/driver/gpu/gpus";
-    each.file = "information";
+    each.each = "proc/driver/gpu/gpus/*/information";
     each.minor_key = "Device Minor";
     each.name_keys = {"GPU UUID"};
     each.permissions = "proc/driver/gpu/params";
@@ -197,7 +197,7 @@ TEST_F(ReportedNodes, NameThatIsNoneYetIsLeftOut) {
 }
 
 TEST_F(ReportedNodes, DriverThatShowsNoDeviceDrivesNothing) {
-  definition_.nodes[1].each = "proc/driver/gpu/none";
+  definition_.nodes[1].each = "proc/driver/gpu/none/*/information";
   EXPECT_EQ(outcome(), "incompatible/device-missing");
   definition_.nodes[1].optional = true;
   EXPECT_EQ(nodes(), "dev/gpuctl 195:255 666 0:0");

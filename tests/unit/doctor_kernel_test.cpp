@@ -191,11 +191,17 @@ TEST_F(DoctorKernel, DriversOwnExtensionMustNotReload) {
 }
 
 TEST_F(DoctorKernel, NodeIsLeftOverFromADriverThatIsNotLoaded) {
-  EXPECT_EQ(verdict("stale-device-nodes"), "not-applicable");
+  EXPECT_EQ(verdict("stale-device-nodes"), "fine");
   host_.input.facts->loaded_modules.clear();
   EXPECT_EQ(host_.look("stale-device-nodes"), "problem: /dev/testgpuctl is there, but the driver is not loaded");
   host_.nodes.clear();
   EXPECT_EQ(verdict("stale-device-nodes"), "fine");
+}
+
+TEST_F(DoctorKernel, NodeOfADeviceThatIsGoneIsLeftOver) {
+  host_.nodes["dev/testgpu7"] = {195, 7, 0660, 0, 44, {}};
+  host_.write("dev/testgpu7", "");
+  EXPECT_EQ(host_.look("stale-device-nodes"), "problem: /dev/testgpu7 leads nowhere");
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ class CheckStep final : public Step {
     std::optional<Error> broken;
     bool some_device_answers = false;
     for (const ReportedNode& node : nodes) {
+      if (!node.in_containers) continue;  // for administrators: what opening one does is their matter
       Result<void> opened = context_.kernel.open_node(context_.root.path_of(node.path));
       const bool is_one_of_several = !node.names.empty();
       some_device_answers = some_device_answers || (opened && is_one_of_several);

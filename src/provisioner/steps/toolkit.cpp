@@ -138,6 +138,7 @@ class ToolkitStep final : public Step {
     spec.kind = toolkit_.cdi_kind;
     TRY(const std::vector<ReportedNode> reported, read_reported_nodes(context_.root, context_.definition));
     for (const ReportedNode& node : reported) {
+      if (!node.in_containers) continue;
       const CdiNode made = {"/" + node.path, {}, node.node.mode, node.node.owner, node.node.group};
       if (node.names.empty()) {
         spec.common_nodes.push_back(made);

@@ -1,0 +1,74 @@
+#include "provisioner/device_event.hpp"
+
+#include <cstdio>
+
+#include "log/journal.hpp"
+#include "provisioner/config.hpp"
+#include "provisioner/device_reconciler.hpp"
+#include "provisioner/management.hpp"
+#include "sys/cancellation.hpp"
+
+namespace driverext {
+namespace {
+
+constexpr const char* kMounts = "run/driverext/mounts";
+
+// An image is mounted, and a module of the driver is loaded.
+Result<bool> is_provisioned(const Dir& root, Kernel& kernel, const Definition& definition) {
+  TRY(const std::vector<std::string> images, root.list(kMounts));
+  if (images.empty()) return false;
+  for (const DefinedModule& module : definition.modules) {
+    TRY(const auto loaded, kernel.find_module(module.name));
+    if (loaded) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<DeviceEvent> reconcile_devices(const Dir& root, Kernel& kernel, int cancel_fd) {
+  DeviceEvent event;
+  TRY(const Config config, read_config(root));
+  event.driver = config.driver;
+  TRY(const Definition definition, read_definition(root, config.driver));
+  TRY(event.is_ours, is_provisioned(root, kernel, definition));
+  if (!event.is_ours) return event;
+  DeviceReconciler reconciler({.root = root, .kernel = kernel, .definition = definition, .cancel_fd = cancel_fd});
+  TRY(const bool satisfied, reconciler.is_satisfied());
+  if (satisfied) return event;
+  if (Result<void> applied = reconciler.apply(); !applied) {
+    if (const Result<void> undone = reconciler.undo(); !undone) {
+      applied.error().what += "; and taking it back failed (" + undone.error().message() + ")";
+    }
+    return std::move(applied).error();
+  }
+  event.changes = reconciler.changes();
+  event.remark = reconciler.remark();
+  return event;
+}
+
+int device_event_main(const Dir& root, Kernel& kernel) {
+  // An event that comes while a provision runs may be about what it has looked at already.
+  const Result<UniqueFd> lock = root.wait_for_lock(kProvisionLock);
+  if (!lock) {
+    std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
+    return static_cast<int>(ExitCode::failed);
+  }
+  // From here on a restart of the unit, which the next event is, lets this run end.
+  const Result<Cancellation> cancellation = Cancellation::catch_signals();
+  const Result<DeviceEvent> event = reconcile_devices(root, kernel, cancellation ? cancellation->fd() : -1);
+  if (!event && cancellation && cancellation->has_come()) return 0;
+  if (!event) {
+    log_message(Priority::warning, "device nodes were left as they are: " + event.error().message());
+    std::fprintf(stderr, "driverext: %s\n", event.error().message().c_str());
+    return static_cast<int>(reason_info(reason_of(event.error())).exit_code);
+  }
+  if (event->changes != 0) {
+    log_message(Priority::info, "device nodes of " + event->driver + " follow its devices: " +
+                                    std::to_string(event->changes) + (event->changes == 1 ? " change" : " changes") +
+                                    (event->remark.empty() ? "" : "; but " + event->remark));
+  }
+  return 0;
+}
+
+}  // namespace driverext
