@@ -31,7 +31,8 @@ Result<void> parse_fit(const toml::table& table, const std::string& file, Defini
 
 Result<Definition> parse(const toml::table& table, const std::string& file) {
   TRY_VOID(only_keys(
-      table, {"name", "description", "conflicts", "hardware", "module", "device", "root", "check", "toolkit"}, file));
+      table, {"name", "description", "conflicts", "hardware", "module", "device", "root", "check", "toolkit", "daemon"},
+      file));
   Definition definition;
   TRY(definition.name, toml_string(table, "name", file));
   TRY(definition.description, toml_optional_string(table, "description", file));
@@ -44,6 +45,7 @@ Result<Definition> parse(const toml::table& table, const std::string& file) {
   definition.root = std::move(user.root);
   definition.check = std::move(user.check);
   definition.toolkit = std::move(user.toolkit);
+  definition.daemons = std::move(user.daemons);
   return definition;
 }
 

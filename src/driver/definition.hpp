@@ -36,6 +36,7 @@ struct Definition {
   std::optional<DefinedRoot> root;
   DefinedCheck check;
   std::optional<DefinedToolkit> toolkit;
+  std::vector<DefinedDaemon> daemons;
 };
 
 /// The text of DRIVER.toml; `file` is only named in messages. Errors: Reason::config_invalid.

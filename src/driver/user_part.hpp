@@ -38,10 +38,18 @@ struct DefinedCheck {
   unsigned timeout_sec = 60;
 };
 
+/// A service that runs a program of the driver root and holds the driver while it does.
+struct DefinedDaemon {
+  std::string name;        ///< for people
+  std::string unit;        ///< "x.service", or a pattern of systemctl(1) for the instances of one: "x@*.service"
+  unsigned stop_sec = 10;  ///< how long it may take to end before the driver's unload gives up
+};
+
 struct UserPart {
   std::optional<DefinedRoot> root;
   DefinedCheck check;
   std::optional<DefinedToolkit> toolkit;
+  std::vector<DefinedDaemon> daemons;  ///< in the order in which they are started
 };
 
 }  // namespace driverext

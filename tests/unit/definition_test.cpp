@@ -246,6 +246,33 @@ TEST(Definition, CheckIsRead) {
   for (const Refused& bad : cases) expect_refused(bad);
 }
 
+TEST(Definition, DaemonsAreReadInTheirOrder) {
+  const Definition definition =
+      must(parsed(kHead + "[[daemon]]\nname = \"watcher\"\nunit = \"cam-watcher.service\"\n[[daemon]]\nname = "
+                          "\"streams\"\nunit = \"cam-stream@*.service\"\nstop_timeout = 30\n"));
+  ASSERT_EQ(definition.daemons.size(), 2U);
+  EXPECT_EQ(definition.daemons[0].name, "watcher");
+  EXPECT_EQ(definition.daemons[0].unit, "cam-watcher.service");
+  EXPECT_EQ(definition.daemons[0].stop_sec, 10U);
+  EXPECT_EQ(definition.daemons[1].unit, "cam-stream@*.service");
+  EXPECT_EQ(definition.daemons[1].stop_sec, 30U);
+  const std::string head = kHead + "[[daemon]]\n";
+  const Refused cases[] = {
+      {head + "unit = \"x.service\"\n", 4, "\"name\" is missing"},
+      {head + "name = \"x\"\n", 4, "\"unit\" is missing"},
+      {head + "name = \"x\"\nunit = \"x\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"x.socket\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \".service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"*.service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"--now.service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"a b.service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"x.service\"\nstop_timeout = 0\n", 7, "1 to 600"},
+      {head + "name = \"x\"\nunit = \"x.service\"\npid = 1\n", 7, "\"pid\""},
+      {"daemon = \"x\"\n" + kHead, 1, "list of tables"},
+  };
+  for (const Refused& bad : cases) expect_refused(bad);
+}
+
 TEST(Definition, HardwareIsRead) {
   const Definition definition = must(parsed("conflicts = [\"old-cam\"]\n" + kHead +
                                             "[[hardware]]\nname = \"old ones\"\nmodaliases = [\"pci:v1*\"]\nflavors = "
@@ -288,6 +315,8 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   EXPECT_EQ(gpu.hardware.size(), 3U);
   ASSERT_TRUE(gpu.toolkit);
   EXPECT_EQ(gpu.toolkit->cdi_file, "run/cdi/nvidia.yaml");
+  ASSERT_EQ(gpu.daemons.size(), 3U);
+  EXPECT_EQ(gpu.daemons[2].unit, "driverext-mps@*.service");
 }
 
 }  // namespace
