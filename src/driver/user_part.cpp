@@ -69,6 +69,19 @@ Result<DefinedCheck> parse_check(const toml::table& table, const std::string& fi
   return check;
 }
 
+Result<std::vector<DefinedContractFile>> parse_contract(const toml::table& root, const std::string& file) {
+  std::vector<DefinedContractFile> contract;
+  TRY(const auto entries, toml_tables(root, "contract", file));
+  for (const toml::table* entry : entries) {
+    TRY_VOID(only_keys(*entry, {"file", "text"}, file));
+    DefinedContractFile parsed;
+    TRY(parsed.file, toml_path_below(*entry, "file", "/run/", file));
+    TRY(parsed.text, toml_string(*entry, "text", file));
+    contract.push_back(std::move(parsed));
+  }
+  return contract;
+}
+
 // What systemctl takes as the name of one service or as a pattern of instances; nothing that it could take for an
 // option.
 bool is_unit_name(std::string_view unit) {
@@ -105,9 +118,10 @@ Result<UserPart> parse_user_part(const toml::table& definition, const std::strin
   UserPart user;
   TRY(const toml::table* root, toml_table(definition, "root", file));
   if (root != nullptr) {
-    TRY_VOID(only_keys(*root, {"path"}, file));
+    TRY_VOID(only_keys(*root, {"path", "contract"}, file));
     user.root.emplace();
     TRY(user.root->path, toml_path_below(*root, "path", "/run/", file));
+    TRY(user.root->contract, parse_contract(*root, file));
   }
   TRY(const toml::table* toolkit, toml_table(definition, "toolkit", file));
   if (toolkit != nullptr) {

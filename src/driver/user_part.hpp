@@ -7,9 +7,17 @@
 
 namespace driverext {
 
+/// A file that says to others that the driver is there.
+struct DefinedContractFile {
+  std::string file;  ///< "run/nvidia/validations/driver-ready"
+  std::string text;  ///< "{root}" is the driver root's absolute path, "{version}" the driver's
+};
+
 /// A directory that looks like a root file system with the driver's user part.
 struct DefinedRoot {
   std::string path;  ///< "run/nvidia/driver"
+  /// What the vendor's own tools look for, written if the configuration asks for it.
+  std::vector<DefinedContractFile> contract;
 };
 
 /// What container engines are told.

@@ -97,8 +97,9 @@ Result<Config> read_config(const Dir& root) {
   }
   TRY(const toml::table* host, toml_table(*table, "host", file));
   if (host != nullptr) {
-    TRY_VOID(only_keys(*host, {"merge"}, file));
+    TRY_VOID(only_keys(*host, {"merge", "contract"}, file));
     TRY(config.merge, toml_bool(*host, "merge", false, file));
+    TRY(config.contract, toml_bool(*host, "contract", false, file));
   }
   TRY(const toml::table* toolkit, toml_table(*table, "toolkit", file));
   if (toolkit != nullptr) TRY_VOID(read_toolkit(*toolkit, file, config));

@@ -36,7 +36,8 @@ struct Config {
   std::string channel_url;                         ///< [channel] url; empty: there is none
   std::string channel_name;                        ///< [channel] name: what its index must call itself; empty: anything
   bool build = true;                               ///< [build] enabled: build if source and builder are in the store
-  bool merge = false;                              ///< [host] merge: the extension's programs on the host's PATH
+  bool contract = false;  ///< [host] contract: the files by which the vendor's own tools see that the driver is there
+  bool merge = false;     ///< [host] merge: the extension's programs on the host's PATH
   std::optional<std::vector<std::string>> toolkit;  ///< [toolkit] configure; absent: whatever is installed
 };
 

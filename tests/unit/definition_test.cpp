@@ -178,6 +178,7 @@ TEST(Definition, UserPartIsRead) {
                   "\"/etc/cam/config.toml\", table = "
                   "\"cli\", key = \"root\" }\nruntime = { name = \"cam\", path = \"/usr/bin/cam-runtime\" }\n"));
   EXPECT_EQ(definition.root->path, "run/cam/driver");
+  EXPECT_TRUE(definition.root->contract.empty());
   EXPECT_EQ(definition.check.command, (std::vector<std::string>{"tool", "-L"}));
   EXPECT_EQ(definition.check.timeout_sec, 5U);
   EXPECT_EQ(definition.check.builtin, std::vector<BuiltinCheck>{BuiltinCheck::modules});
@@ -204,6 +205,10 @@ TEST(Definition, BadUserPartNamesFileAndLine) {
       {kHead + "[root]\npath = \"/run/\"\n", 4, "/run/"},
       {kHead + kRoot + "check = [\"tool\"]\n", 6, "\"check\""},
       {kHead + kRoot + "mount = true\n", 6, "\"mount\""},
+      {kHead + kRoot + "contract = true\n", 6, "list of tables"},
+      {kHead + kRoot + "[[root.contract]]\nfile = \"/etc/x\"\ntext = \"\"\n", 6, "/run/"},
+      {kHead + kRoot + "[[root.contract]]\nfile = \"/run/x\"\n", 6, "\"text\" is missing"},
+      {kHead + kRoot + "[[root.contract]]\nfile = \"/run/x\"\ntext = \"\"\nmode = 1\n", 9, "\"mode\""},
       {kHead + "[toolkit]\nprograms = [\"x\"]\n", 4, "[root]"},
       {toolkit + "programs = \"x\"\n", 7, "list of strings"},
       {toolkit + "libraries = [1]\n", 7, "list of strings"},
@@ -315,8 +320,9 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   EXPECT_EQ(gpu.hardware.size(), 3U);
   ASSERT_TRUE(gpu.toolkit);
   EXPECT_EQ(gpu.toolkit->cdi_file, "run/cdi/nvidia.yaml");
-  ASSERT_EQ(gpu.daemons.size(), 3U);
-  EXPECT_EQ(gpu.daemons[2].unit, "driverext-mps@*.service");
+  EXPECT_EQ(gpu.root->contract.size(), 3U);
+  ASSERT_EQ(gpu.daemons.size(), 4U);
+  EXPECT_EQ(gpu.daemons[3].unit, "driverext-mps@*.service");
 }
 
 }  // namespace
