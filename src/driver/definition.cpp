@@ -23,7 +23,7 @@ Result<DefinedHardware> parse_hardware(const toml::table& entry, const std::stri
 Result<Definition> parse(const toml::table& table, const std::string& driver, const std::string& file) {
   TRY_VOID(only_keys(table,
                      {"name", "description", "hardware", "conflicts", "requires", "wants", "module", "firmware",
-                      "device", "root", "check", "toolkit"},
+                      "device", "root", "check", "toolkit", "daemon"},
                      file));
   Definition definition;
   TRY(definition.name, toml_string(table, "name", file));
@@ -46,6 +46,7 @@ Result<Definition> parse(const toml::table& table, const std::string& driver, co
   definition.root = std::move(user.root);
   definition.check = std::move(user.check);
   definition.toolkit = std::move(user.toolkit);
+  definition.daemons = std::move(user.daemons);
   return definition;
 }
 

@@ -38,6 +38,7 @@ struct Definition {
   std::optional<DefinedRoot> root;
   DefinedCheck check;
   std::optional<DefinedToolkit> toolkit;
+  std::vector<DefinedDaemon> daemons;
 };
 
 /// The text of DRIVER.toml; `file` is only named in messages. Errors: Reason::config_invalid.

@@ -19,7 +19,7 @@ Result<HostModuleRules> parse_host_module_rules(const toml::table& definition, c
 Result<FirmwareFrom> parse_firmware_rule(const toml::table& definition, const std::string& file);
 /// The [[device]] tables.
 Result<DeviceRules> parse_device_rules(const toml::table& definition, const std::string& file);
-/// [root], [check] and [toolkit].
+/// [root], [check], [toolkit] and the [[daemon]] tables.
 Result<UserPart> parse_user_part(const toml::table& definition, const std::string& file);
 
 }  // namespace driverext

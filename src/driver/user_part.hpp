@@ -7,9 +7,17 @@
 
 namespace driverext {
 
+/// A file that says to others that the driver is there.
+struct DefinedContractFile {
+  std::string file;  ///< "run/nvidia/validations/driver-ready"
+  std::string text;  ///< "{root}" is the driver root's absolute path, "{version}" the driver's
+};
+
 /// A directory that looks like a root file system with the driver's user part.
 struct DefinedRoot {
   std::string path;  ///< "run/nvidia/driver"
+  /// What the vendor's own tools look for, written if the configuration asks for it.
+  std::vector<DefinedContractFile> contract;
 };
 
 /// What container engines are told.
@@ -38,10 +46,18 @@ struct DefinedCheck {
   unsigned timeout_sec = 60;
 };
 
+/// A service that runs a program of the driver root and holds the driver while it does.
+struct DefinedDaemon {
+  std::string name;        ///< for people
+  std::string unit;        ///< "x.service", or a pattern of systemctl(1) for the instances of one: "x@*.service"
+  unsigned stop_sec = 10;  ///< how long it may take to end before the driver's unload gives up
+};
+
 struct UserPart {
   std::optional<DefinedRoot> root;
   DefinedCheck check;
   std::optional<DefinedToolkit> toolkit;
+  std::vector<DefinedDaemon> daemons;  ///< in the order in which they are started
 };
 
 }  // namespace driverext

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -53,6 +54,29 @@ struct MountRequest {
 struct MountPoint {
   uint64_t device_number = 0;
   std::string type;
+  std::string source;    ///< as the mount's maker called it
+  unsigned stacked = 1;  ///< how many mounts lie at exactly this place; this one is on top
+};
+
+/// A mount with all below it that is at no place: what nobody uses of it goes when this does.
+class MountTree {
+ public:
+  MountTree() = default;
+  MountTree(const MountTree&) = delete;
+  MountTree& operator=(const MountTree&) = delete;
+  virtual ~MountTree() = default;
+};
+
+/// How a tree of mounts came to its place.
+enum class Placing {
+  first,    ///< there was none
+  beneath,  ///< under the one before, which was then taken away: at no time was there none
+  swapped,  ///< after the one before was taken away: the kernel knows no better (before Linux 6.5)
+};
+
+struct PlacedTree {
+  Placing how = Placing::first;
+  std::unique_ptr<MountTree> before;  ///< what was there; none with Placing::first
 };
 
 /// A character device node.
@@ -102,6 +126,14 @@ class Kernel {
   /// The topmost mount at exactly this place.
   virtual Result<std::optional<MountPoint>> find_mount(const std::string& target) = 0;
   virtual Result<void> unmount(const std::string& target) = 0;
+  /// The topmost mount at this place and all below it are there no more; whoever has something open in them keeps it.
+  virtual Result<void> detach(const std::string& target) = 0;
+
+  /// A tree of the mounts at and below this place, which stay there: they may go, and the tree is still whole.
+  virtual Result<std::unique_ptr<MountTree>> copy_tree(const std::string& target) = 0;
+  /// Puts the tree to a place, in one move, instead of the topmost mount there with all below it, if there is one. If
+  /// it fails, what was there still is. Errors: Reason::kernel_feature_missing before Linux 5.12.
+  virtual Result<PlacedTree> place_tree(MountTree& tree, const std::string& place) = 0;
 
   /// Makes a node in place of whatever has that name, in one go: nobody can open it before its mode, owner and label
   /// are right. Its folder is there.

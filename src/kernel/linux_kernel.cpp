@@ -18,6 +18,7 @@
 #include "kernel/module_loader.hpp"
 #include "kernel/module_refusal.hpp"
 #include "kernel/mount.hpp"
+#include "kernel/mount_tree.hpp"
 #include "sys/undo.hpp"
 
 namespace driverext {
@@ -140,6 +141,11 @@ class LinuxKernel final : public Kernel {
   Result<void> mount(const MountRequest& request) override { return mount_filesystem(request); }
   Result<std::optional<MountPoint>> find_mount(const std::string& target) override { return find_mount_point(target); }
   Result<void> unmount(const std::string& target) override { return unmount_filesystem(target); }
+  Result<void> detach(const std::string& target) override { return detach_mounts(target); }
+  Result<std::unique_ptr<MountTree>> copy_tree(const std::string& target) override { return copy_mount_tree(target); }
+  Result<PlacedTree> place_tree(MountTree& tree, const std::string& place) override {
+    return place_mount_tree(tree, place);
+  }
 
   Result<void> make_node(const std::string& path, const DeviceNode& node) override {
     return make_device_node(path, node);

@@ -2,6 +2,7 @@
 
 #include <libmount/libmount.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -55,8 +56,16 @@ Result<std::optional<MountPoint>> find_mount_point(const std::string& target) {
   if (!table) return os_failure(errno, "cannot read /proc/self/mountinfo");
   libmnt_fs* entry = mnt_table_find_target(table.get(), target.c_str(), MNT_ITER_BACKWARD);
   if (entry == nullptr) return std::optional<MountPoint>();
-  const char* type = mnt_fs_get_fstype(entry);
-  return std::optional(MountPoint{mnt_fs_get_devno(entry), type != nullptr ? type : ""});
+  const auto text = [](const char* word) { return std::string(word != nullptr ? word : ""); };
+  MountPoint point{mnt_fs_get_devno(entry), text(mnt_fs_get_fstype(entry)), text(mnt_fs_get_source(entry)), 0};
+  const std::unique_ptr<libmnt_iter, FreeIterator> iterator(mnt_new_iter(MNT_ITER_FORWARD));
+  if (!iterator) return os_failure(ENOMEM, "cannot read /proc/self/mountinfo");
+  while (mnt_table_next_fs(table.get(), iterator.get(), &entry) == 0) {
+    const char* place = mnt_fs_get_target(entry);
+    if (place != nullptr && target == place) ++point.stacked;
+  }
+  point.stacked = std::max(point.stacked, 1U);
+  return std::optional(std::move(point));
 }
 
 Result<std::vector<std::string>> mount_points_in(const std::string& mountinfo) {

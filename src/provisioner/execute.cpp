@@ -30,6 +30,8 @@ std::unique_ptr<Step> make_step(StepKind kind, const StepContext& context) {
       return make_toolkit_step(context);
     case StepKind::merge:
       return make_merge_step(context);
+    case StepKind::contract:
+      return make_contract_step(context);
     case StepKind::commit:
       return make_commit_step(context);
   }

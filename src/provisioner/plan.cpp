@@ -158,6 +158,9 @@ void add_steps(const PlanInput& input, Plan& plan) {
   }
   if (has_root && definition.toolkit) add(StepKind::toolkit, "container engines are told where the driver is");
   if (plan.userland && input.selection.config.merge) add(StepKind::merge, "its programs are wanted on the host's PATH");
+  if (has_root && input.selection.config.contract && !definition.root->contract.empty()) {
+    add(StepKind::contract, "the vendor's own tools look for these files");
+  }
   add(StepKind::commit, "this image is remembered as good for this kernel");
 }
 
@@ -187,6 +190,8 @@ std::string_view step_name(StepKind kind) {
       return "toolkit";
     case StepKind::merge:
       return "merge";
+    case StepKind::contract:
+      return "contract";
     case StepKind::commit:
       return "commit";
   }

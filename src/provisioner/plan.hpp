@@ -11,7 +11,21 @@
 
 namespace driverext {
 
-enum class StepKind { import, verify, attach, evict, firmware, load, devices, root, check, toolkit, merge, commit };
+enum class StepKind {
+  import,
+  verify,
+  attach,
+  evict,
+  firmware,
+  load,
+  devices,
+  root,
+  check,
+  toolkit,
+  merge,
+  contract,
+  commit
+};
 std::string_view step_name(StepKind kind);
 
 /// Which of the two images of a plan a step is about.

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "provisioner/release.hpp"
 #include "provisioner/survey.hpp"
 
 namespace driverext {
@@ -202,6 +203,7 @@ class Provision {
     if (plan.problem) {
       conclude(status_, *plan.problem);
     } else {
+      release_other_images(context);
       remember_time_of(found_.inventory.images[*plan.image]);
       (void)remember_synchronised(host_.root, host_.now, host_.clock);
       status_.reason = Reason::provisioned;

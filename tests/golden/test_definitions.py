@@ -30,6 +30,8 @@ TABLES = {
     "deviceCondition": HEAD + '[[device]]\nnode = "/dev/x"\nregistered_as = ["x"]\nminor = 0\n[device.when]\n',
     "madeNode.count": HEAD + '[[device]]\nnode = "/dev/x{minor}"\nregistered_as = ["x"]\nminors = "0"\n[device.count]\n',
     "root": HEAD + "[root]\n",
+    "contract": HEAD + ROOT + "[[root.contract]]\n",
+    "daemon": HEAD + "[[daemon]]\n",
     "check": HEAD + "[check]\n",
     "toolkit": HEAD + ROOT + "[toolkit]\n",
     "toolkit.cdi": HEAD + ROOT + "[toolkit.cdi]\n",

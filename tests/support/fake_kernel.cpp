@@ -43,8 +43,11 @@ std::string node_of(uint64_t number) { return "/dev/dm-" + std::to_string(gnu_de
 std::string to_text(const KernelState& state) {
   std::ostringstream text;
   text << state.loops << " loop devices\n";
-  for (const auto& [name, device] : state.devices) text << "device " << name << " over " << device.root_hash << '\n';
+  for (const auto& [name, device] : state.devices) {
+    text << "device " << name << " over " << device.root_hash << (device.closed ? ", closed\n" : "\n");
+  }
   for (const auto& [target, mount] : state.mounts) text << "mount " << mount.source << " at " << target << '\n';
+  for (const auto& [target, mounts] : state.beneath) text << mounts.size() << " mounts beneath " << target << '\n';
   for (const auto& [path, node] : state.nodes) {
     text << "node " << path << ' ' << node.major << ':' << node.minor << ' ' << std::oct << node.mode << std::dec << ' '
          << node.owner << ':' << node.group << (node.label.empty() ? "" : " ") << node.label << '\n';
@@ -72,7 +75,7 @@ void FakeKernel::add_number(FakeNumber number) {
 void FakeKernel::place_device(const std::string& name, const std::string& root_hash, const std::string& salt,
                               uint64_t data_blocks) {
   tables_[name] = {salt, data_blocks};
-  state_.devices[name] = {gnu_dev_makedev(kDeviceMapperMajor, static_cast<unsigned>(next_device_++)), root_hash};
+  state_.devices[name] = {gnu_dev_makedev(kDeviceMapperMajor, static_cast<unsigned>(next_device_++)), root_hash, false};
   state_.loops += 2;
 }
 
@@ -149,12 +152,9 @@ Result<std::optional<VerityDevice>> FakeKernel::find_verity(const std::string& n
 Result<void> FakeKernel::close_verity(const std::string& name) {
   TRY_VOID(side_effect("close_verity " + name));
   const auto device = state_.devices.find(name);
-  if (device == state_.devices.end()) return os_failure(ENXIO, "no device-mapper device " + name);
-  for (const auto& [target, mount] : state_.mounts) {
-    if (mount.number == device->second.number) return os_failure(EBUSY, name + " is mounted at " + target);
-  }
-  state_.devices.erase(device);
-  state_.loops -= 2;
+  if (device == state_.devices.end()) return {};
+  device->second.closed = true;
+  remove_closed_devices();
   return {};
 }
 
@@ -226,7 +226,7 @@ Result<void> FakeKernel::bind(const MountRequest& request) {
   copy_content(request.source, request.target);
   std::map<std::string, KernelState::Mount> copies = {{request.target, {request.source, number, "bind"}}};
   for (const auto& [target, mount] : state_.mounts) {
-    if (request.options != "rbind" || !is_below(target, request.source)) continue;
+    if (!request.options.starts_with("rbind") || !is_below(target, request.source)) continue;
     copies[request.target + target.substr(request.source.size())] = {request.source, mount.number, "bind"};
   }
   state_.mounts.merge(copies);
@@ -286,7 +286,10 @@ Result<std::optional<MountPoint>> FakeKernel::find_mount(const std::string& targ
   TRY_VOID(question());
   const auto mount = state_.mounts.find(target);
   if (mount == state_.mounts.end()) return std::optional<MountPoint>();
-  return std::optional(MountPoint{mount->second.number, mount->second.type});
+  const auto under = state_.beneath.find(target);
+  const size_t covered = under == state_.beneath.end() ? 0 : under->second.size();
+  return std::optional(
+      MountPoint{mount->second.number, mount->second.type, mount->second.source, static_cast<unsigned>(covered) + 1});
 }
 
 Result<void> FakeKernel::unmount(const std::string& target) {
@@ -297,14 +300,130 @@ Result<void> FakeKernel::unmount(const std::string& target) {
     if (is_below(other, target)) return os_failure(EBUSY, other + " is mounted below " + target);
   }
   if (gnu_dev_major(found->second.number) == LOOP_MAJOR) state_.loops -= 1;  // autoclear
-  state_.mounts.erase(found);
-  for (const fs::directory_entry& entry : fs::directory_iterator(target)) fs::remove_all(entry.path());
+  detach_top(target);
   return {};
 }
 
 void FakeKernel::place_node(const std::string& path, const DeviceNode& node) {
   write_file(path, "");
   state_.nodes[path] = node;
+}
+
+Result<void> FakeKernel::detach(const std::string& target) {
+  TRY_VOID(side_effect("detach " + target));
+  if (!state_.mounts.contains(target)) return os_failure(EINVAL, target + " is not mounted");
+  detach_top(target);
+  return {};
+}
+
+// Mounts by where they are below the tree's top ("" is the top itself), and what is in their files.
+class FakeKernel::Tree final : public MountTree {
+ public:
+  explicit Tree(FakeKernel& kernel) : kernel_(kernel) { kernel_.trees_.insert(this); }
+  ~Tree() override {
+    kernel_.trees_.erase(this);
+    kernel_.remove_closed_devices();
+  }
+
+  std::map<std::string, KernelState::Mount> mounts;
+  TempDir content;
+  bool is_placed = false;
+
+ private:
+  FakeKernel& kernel_;
+};
+
+void FakeKernel::fill(Tree& tree, const std::string& target) {
+  for (const auto& [place, mount] : state_.mounts) {
+    if (place == target || is_below(place, target)) tree.mounts[place.substr(target.size())] = mount;
+  }
+  copy_content(target, tree.content.path());
+}
+
+void FakeKernel::detach_top(const std::string& target) {
+  std::erase_if(state_.mounts,
+                [&](const auto& entry) { return entry.first == target || is_below(entry.first, target); });
+  for (const fs::directory_entry& entry : fs::directory_iterator(target)) fs::remove_all(entry.path());
+  const auto under = covered_.find(target);
+  if (under != covered_.end()) {
+    Tree& next = *under->second.back();
+    for (const auto& [place, mount] : next.mounts) state_.mounts[target + place] = mount;
+    copy_content(next.content.path(), target);
+    under->second.pop_back();
+    state_.beneath[target].pop_back();
+    if (under->second.empty()) {
+      covered_.erase(under);
+      state_.beneath.erase(target);
+    }
+  }
+  remove_closed_devices();
+}
+
+Result<std::unique_ptr<MountTree>> FakeKernel::copy_tree(const std::string& target) {
+  TRY_VOID(side_effect("copy_tree " + target));
+  if (!state_.mounts.contains(target)) return os_failure(EINVAL, target + " is not mounted");
+  auto tree = std::make_unique<Tree>(*this);
+  fill(*tree, target);
+  return std::unique_ptr<MountTree>(std::move(tree));
+}
+
+Result<PlacedTree> FakeKernel::place_tree(MountTree& tree, const std::string& place) {
+  TRY_VOID(side_effect("place_tree " + place));
+  auto& placed = dynamic_cast<Tree&>(tree);
+  if (placed.is_placed) return os_failure(EINVAL, "this tree is somewhere already");
+  if (!fs::is_directory(place)) return os_failure(ENOENT, "no mount point " + place);
+  if (state_.beneath.contains(place)) return os_failure(EBUSY, "no driver root stays on top of another one");
+  PlacedTree result;
+  if (state_.mounts.contains(place)) {
+    auto before = std::make_unique<Tree>(*this);
+    fill(*before, place);
+    result.how = has_beneath_ ? Placing::beneath : Placing::swapped;
+    result.before = std::move(before);
+    detach_top(place);
+  }
+  for (const auto& [below, mount] : placed.mounts) state_.mounts[place + below] = mount;
+  copy_content(placed.content.path(), place);
+  placed.is_placed = true;
+  placings_.push_back(result.how);
+  return result;
+}
+
+void FakeKernel::place_root(const std::string& target, const std::map<std::string, std::string>& files) {
+  fs::create_directories(target);
+  if (const auto mounted = state_.mounts.find(target); mounted != state_.mounts.end()) {
+    state_.beneath[target].push_back(mounted->second);
+    auto covered = std::make_shared<Tree>(*this);
+    fill(*covered, target);
+    covered_[target].push_back(std::move(covered));
+    std::erase_if(state_.mounts, [&](const auto& entry) { return is_below(entry.first, target); });
+    for (const fs::directory_entry& entry : fs::directory_iterator(target)) fs::remove_all(entry.path());
+  }
+  state_.mounts[target] = {"driverext", 1'000 + next_device_++, "tmpfs"};
+  for (const auto& [name, text] : files) write_file(target + "/" + name, text);
+}
+
+void FakeKernel::let_go_of_image(const std::string& root_hash) {
+  held_images_.erase(root_hash);
+  remove_closed_devices();
+}
+
+bool FakeKernel::is_used(const KernelState::Device& device) const {
+  const auto is_it = [&](const auto& entry) { return entry.second.number == device.number; };
+  const auto has_it = [&](const auto& mounts) { return std::any_of(mounts.begin(), mounts.end(), is_it); };
+  return held_images_.contains(device.root_hash) || has_it(state_.mounts) ||
+         std::any_of(trees_.begin(), trees_.end(),
+                     [&](const Tree* tree) { return !tree->is_placed && has_it(tree->mounts); });
+}
+
+void FakeKernel::remove_closed_devices() {
+  for (auto device = state_.devices.begin(); device != state_.devices.end();) {
+    if (!device->second.closed || is_used(device->second)) {
+      ++device;
+      continue;
+    }
+    device = state_.devices.erase(device);
+    state_.loops -= 2;
+  }
 }
 
 Result<void> FakeKernel::make_node(const std::string& path, const DeviceNode& node) {

@@ -1,9 +1,9 @@
 // FakeKernel: a kernel that keeps state, enforces the kernel's rules, and can refuse its n-th call.
 //
 // Rules: device names are unique; a mount needs its source, its target to be there and not mounted
-// upon; what is in use cannot be closed or unloaded; a module needs its dependencies; loop, dm-verity
-// and the file system must be there (loaded) before they are used. A mounted image's files appear below the
-// target, a loaded module's devices below the root.
+// upon, except by a tree that is put into its place; what is in use cannot be unloaded, and is closed when its last
+// user goes; a module needs its dependencies; loop, dm-verity and the file system must be there (loaded) before they
+// are used. A mounted image's files appear below the target, a loaded module's devices below the root.
 #pragma once
 
 #include <functional>
@@ -55,6 +55,7 @@ struct KernelState {
   struct Device {
     uint64_t number = 0;
     std::string root_hash;
+    bool closed = false;  ///< and goes when nobody uses it any more
     bool operator==(const Device&) const = default;
   };
   struct Mount {
@@ -64,8 +65,10 @@ struct KernelState {
     bool operator==(const Mount&) const = default;
   };
   int loops = 0;
-  std::map<std::string, Device> devices;       ///< by device-mapper name
-  std::map<std::string, Mount> mounts;         ///< by target
+  std::map<std::string, Device> devices;  ///< by device-mapper name
+  std::map<std::string, Mount> mounts;    ///< by target: the topmost one
+  /// What lies under the topmost one, the uppermost last.
+  std::map<std::string, std::vector<Mount>> beneath;
   std::map<std::string, std::string> modules;  ///< build id by name
   std::map<std::string, DeviceNode> nodes;     ///< by path
   std::string firmware_path;                   ///< the kernel shows it, if it has such a setting
@@ -108,6 +111,14 @@ class FakeKernel final : public Kernel {
   void place_device(const std::string& name, const std::string& root_hash, const std::string& salt = "-",
                     uint64_t data_blocks = 1);
   void place_mount(const std::string& target);
+  /// One more tmpfs on top of what is at this place, a driver root that an earlier run left.
+  void place_root(const std::string& target, const std::map<std::string, std::string>& files);
+  /// A process has a file of the image open, until it lets go.
+  void hold_image(const std::string& root_hash) { held_images_.insert(root_hash); }
+  void let_go_of_image(const std::string& root_hash);
+  /// As before Linux 6.5.
+  void forget_beneath() { has_beneath_ = false; }
+  [[nodiscard]] const std::vector<Placing>& placings() const { return placings_; }
   void place_module(const std::string& name, const std::string& build_id);
   /// An empty file stands for it, so that its folder lists it.
   void place_node(const std::string& path, const DeviceNode& node);
@@ -141,6 +152,9 @@ class FakeKernel final : public Kernel {
   Result<void> mount_region(const RegionMount& request) override;
   Result<std::optional<MountPoint>> find_mount(const std::string& target) override;
   Result<void> unmount(const std::string& target) override;
+  Result<void> detach(const std::string& target) override;
+  Result<std::unique_ptr<MountTree>> copy_tree(const std::string& target) override;
+  Result<PlacedTree> place_tree(MountTree& tree, const std::string& place) override;
   Result<void> make_node(const std::string& path, const DeviceNode& node) override;
   Result<std::optional<DeviceNode>> find_node(const std::string& path) override;
   Result<void> remove_node(const std::string& path) override;
@@ -161,6 +175,11 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] VerityDevice describe(const std::string& name) const;
   [[nodiscard]] std::string file_system_of(const std::string& root_hash) const;
   Result<void> show_image(const std::string& root_hash, const std::string& target);
+  class Tree;
+  void fill(Tree& tree, const std::string& target);
+  void detach_top(const std::string& target);
+  [[nodiscard]] bool is_used(const KernelState::Device& device) const;
+  void remove_closed_devices();
   Result<void> bind(const MountRequest& request);
   void show_devices(const std::string& module) const;
   void hide_devices(const std::string& module) const;
@@ -192,6 +211,11 @@ class FakeKernel final : public Kernel {
   };
   std::vector<Report> reports_;
   std::set<std::string> built_in_;
+  std::set<std::string> held_images_;
+  std::set<const Tree*> trees_;                                        // that somebody holds
+  std::map<std::string, std::vector<std::shared_ptr<Tree>>> covered_;  // contents of KernelState::beneath
+  bool has_beneath_ = true;
+  std::vector<Placing> placings_;
   std::set<std::string> corrupted_;
   std::map<std::string, std::string> parameters_;
   std::map<std::string, std::string> labels_;

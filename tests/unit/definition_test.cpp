@@ -240,6 +240,7 @@ TEST(Definition, UserPartIsRead) {
                   "\"/etc/cam/config.toml\", table = "
                   "\"cli\", key = \"root\" }\nruntime = { name = \"cam\", path = \"/usr/bin/cam-runtime\" }\n"));
   EXPECT_EQ(definition.root->path, "run/cam/driver");
+  EXPECT_TRUE(definition.root->contract.empty());
   EXPECT_EQ(definition.check.command, (std::vector<std::string>{"tool", "-L"}));
   EXPECT_EQ(definition.check.timeout_sec, 5U);
   EXPECT_EQ(definition.check.builtin, std::vector<BuiltinCheck>{BuiltinCheck::modules});
@@ -266,6 +267,10 @@ TEST(Definition, BadUserPartNamesFileAndLine) {
       {kHead + "[root]\npath = \"/run/\"\n", 4, "/run/"},
       {kHead + kRoot + "check = [\"tool\"]\n", 6, "\"check\""},
       {kHead + kRoot + "mount = true\n", 6, "\"mount\""},
+      {kHead + kRoot + "contract = true\n", 6, "list of tables"},
+      {kHead + kRoot + "[[root.contract]]\nfile = \"/etc/x\"\ntext = \"\"\n", 6, "/run/"},
+      {kHead + kRoot + "[[root.contract]]\nfile = \"/run/x\"\n", 6, "\"text\" is missing"},
+      {kHead + kRoot + "[[root.contract]]\nfile = \"/run/x\"\ntext = \"\"\nmode = 1\n", 9, "\"mode\""},
       {kHead + "[toolkit]\nprograms = [\"x\"]\n", 4, "[root]"},
       {toolkit + "programs = \"x\"\n", 7, "list of strings"},
       {toolkit + "libraries = [1]\n", 7, "list of strings"},
@@ -304,6 +309,33 @@ TEST(Definition, CheckIsRead) {
       {kHead + "[check]\ntimeout = 601\n", 5, "1 to 600"},
       {kHead + "[check]\ntimeout = \"5\"\n", 5, "1 to 600"},
       {kHead + "[check]\ntime = 5\n", 5, "\"time\""},
+  };
+  for (const Refused& bad : cases) expect_refused(bad);
+}
+
+TEST(Definition, DaemonsAreReadInTheirOrder) {
+  const Definition definition =
+      must(parsed(kHead + "[[daemon]]\nname = \"watcher\"\nunit = \"cam-watcher.service\"\n[[daemon]]\nname = "
+                          "\"streams\"\nunit = \"cam-stream@*.service\"\nstop_timeout = 30\n"));
+  ASSERT_EQ(definition.daemons.size(), 2U);
+  EXPECT_EQ(definition.daemons[0].name, "watcher");
+  EXPECT_EQ(definition.daemons[0].unit, "cam-watcher.service");
+  EXPECT_EQ(definition.daemons[0].stop_sec, 10U);
+  EXPECT_EQ(definition.daemons[1].unit, "cam-stream@*.service");
+  EXPECT_EQ(definition.daemons[1].stop_sec, 30U);
+  const std::string head = kHead + "[[daemon]]\n";
+  const Refused cases[] = {
+      {head + "unit = \"x.service\"\n", 4, "\"name\" is missing"},
+      {head + "name = \"x\"\n", 4, "\"unit\" is missing"},
+      {head + "name = \"x\"\nunit = \"x\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"x.socket\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \".service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"*.service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"--now.service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"a b.service\"\n", 4, "name of a service"},
+      {head + "name = \"x\"\nunit = \"x.service\"\nstop_timeout = 0\n", 7, "1 to 600"},
+      {head + "name = \"x\"\nunit = \"x.service\"\npid = 1\n", 7, "\"pid\""},
+      {"daemon = \"x\"\n" + kHead, 1, "list of tables"},
   };
   for (const Refused& bad : cases) expect_refused(bad);
 }
@@ -453,6 +485,9 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   EXPECT_EQ(gpu.hardware.size(), 3U);
   ASSERT_TRUE(gpu.toolkit);
   EXPECT_EQ(gpu.toolkit->cdi_file, "run/cdi/nvidia.yaml");
+  EXPECT_EQ(gpu.root->contract.size(), 3U);
+  ASSERT_EQ(gpu.daemons.size(), 4U);
+  EXPECT_EQ(gpu.daemons[3].unit, "driverext-mps@*.service");
 }
 
 }  // namespace

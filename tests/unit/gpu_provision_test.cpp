@@ -464,8 +464,8 @@ TEST_F(GpuProvision, NodeThatWasThereBeforeIsThereAgainWhenALaterStepFails) {
 // A provision that was killed while it put the driver root together.
 TEST_F(GpuProvision, DriverRootThatWasLeftHalfDoneIsPutTogetherAnew) {
   const std::string aside = "run/driverext/roots/" + test::gpu_root_hash({});
+  host_.kernel.place_root(host_.path(aside), {});
   must(host_.root().make_dirs(aside + "/usr", 0755));
-  host_.kernel.place_mount(host_.path(aside));
   host_.kernel.place_mount(host_.path(aside + "/usr"));
   const Status status = host_.provision();
   EXPECT_EQ(reason(status), "provisioned") << status.message;

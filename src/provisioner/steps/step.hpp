@@ -71,6 +71,7 @@ std::unique_ptr<Step> make_root_step(const StepContext& context);
 std::unique_ptr<Step> make_check_step(const StepContext& context);
 std::unique_ptr<Step> make_toolkit_step(const StepContext& context);
 std::unique_ptr<Step> make_merge_step(const StepContext& context);
+std::unique_ptr<Step> make_contract_step(const StepContext& context);
 std::unique_ptr<Step> make_commit_step(const StepContext& context);
 
 /// Name of the dm-verity device of an image, and where it is mounted (relative to the root).
