@@ -100,6 +100,8 @@ class Kernel {
   /// The topmost mount at exactly this place.
   virtual Result<std::optional<MountPoint>> find_mount(const std::string& target) = 0;
   virtual Result<void> unmount(const std::string& target) = 0;
+  /// The topmost mount at this place and all below it are there no more; whoever has something open in them keeps it.
+  virtual Result<void> detach(const std::string& target) = 0;
 
   /// Makes a node in place of whatever has that name, in one go: nobody can open it before its mode and owner are
   /// right. Its folder is there.

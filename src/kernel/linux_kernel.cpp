@@ -1,6 +1,7 @@
 #include "kernel/linux_kernel.hpp"
 
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 #include <array>
@@ -137,6 +138,10 @@ class LinuxKernel final : public Kernel {
   Result<void> mount(const MountRequest& request) override { return mount_filesystem(request); }
   Result<std::optional<MountPoint>> find_mount(const std::string& target) override { return find_mount_point(target); }
   Result<void> unmount(const std::string& target) override { return unmount_filesystem(target); }
+  Result<void> detach(const std::string& target) override {
+    if (::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return {};
+    return os_failure(errno, "cannot detach what is mounted at " + target);
+  }
 
   Result<void> make_node(const std::string& path, const DeviceNode& node) override {
     return make_device_node(path, node);

@@ -100,6 +100,8 @@ class FakeKernel final : public Kernel {
   /// From now on, tables that are read back say this of their devices.
   void misreport(std::function<void(VerityDevice&)> change) { misreport_ = std::move(change); }
   void corrupt(Corruption where) { corruption_ = where; }
+  /// From now on sys/module has the loaded modules: their use counts, and who uses them.
+  void show_modules();
   /// Compiled in: needs no module.
   void build_in(const std::string& feature) { built_in_.insert(feature); }
 
@@ -110,6 +112,10 @@ class FakeKernel final : public Kernel {
   void place_module(const std::string& name, const std::string& build_id);
   void place_node(const std::string& path, const DeviceNode& node) { state_.nodes[path] = node; }
   void mark_corrupted(const std::string& name) { corrupted_.insert(name); }
+  /// Somebody has this many devices of a module open.
+  void use_module(const std::string& name, unsigned times);
+  /// Somebody has a file open below this mount.
+  void use_mount(const std::string& target) { used_mounts_.insert(target); }
 
   /// Nothing answers there: opening this node fails with this errno.
   void refuse_to_open(const std::string& path, int os_error) { unanswered_[path] = os_error; }
@@ -136,6 +142,7 @@ class FakeKernel final : public Kernel {
   Result<void> mount_region(const RegionMount& request) override;
   Result<std::optional<MountPoint>> find_mount(const std::string& target) override;
   Result<void> unmount(const std::string& target) override;
+  Result<void> detach(const std::string& target) override;
   Result<void> make_node(const std::string& path, const DeviceNode& node) override;
   Result<std::optional<DeviceNode>> find_node(const std::string& path) override;
   Result<void> remove_node(const std::string& path) override;
@@ -157,6 +164,9 @@ class FakeKernel final : public Kernel {
   void show_devices(const std::string& module) const;
   void hide_devices(const std::string& module) const;
   void write_numbers() const;
+  void write_modules() const;
+  void forget_mount(const std::string& target);
+  [[nodiscard]] std::vector<std::string> users_of(const std::string& module) const;
   [[nodiscard]] const FakeModuleFile* module_file_at(const std::string& path) const;
 
   const Dir& root_;
@@ -184,6 +194,9 @@ class FakeKernel final : public Kernel {
   };
   std::vector<Report> reports_;
   std::set<std::string> built_in_;
+  bool shows_modules_ = false;
+  std::map<std::string, unsigned> module_uses_;
+  std::set<std::string> used_mounts_;
   std::set<std::string> corrupted_;
   std::map<std::string, std::string> parameters_;
   std::map<std::string, int> unanswered_;  // nodes, by path
