@@ -35,6 +35,8 @@ enum class Reason {
   module_load_failed,
   device_missing,
   mount_conflict,
+  driver_in_use,
+  unloaded,
   not_permitted,
   building,
   fetching,

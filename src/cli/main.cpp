@@ -23,6 +23,7 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"", "status", cli::status, "show how the driver of this node is doing"},
     {"", "provision", driverext::provision_main, "provision the configured driver now"},
+    {"", "unload", cli::unload, "unload the driver, or say who holds it"},
     {"", "explain", cli::explain, "show which image is used, and why the others are not"},
     {"", "doctor", cli::doctor, "look for what is known to go wrong on this host"},
     {"", "list", cli::list, "show the images on this node, and how they stand"},

@@ -66,8 +66,8 @@ void print_next(const Survey& node, const State& state) {
   if (node.running == image.root_hash) {
     std::puts("It runs now.");
   } else {
-    std::printf("To have it before that: %srun systemctl restart driverext\n",
-                node.running.empty() ? "" : "stop what uses the driver, unload its modules, and ");
+    std::printf("To have it before that: %ssystemctl restart driverext\n",
+                node.running.empty() ? "" : "driverext unload, then ");
   }
 }
 

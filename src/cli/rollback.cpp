@@ -15,7 +15,7 @@ constexpr const char* kHelp =
     "Usage: driverext rollback [OPTION...]\n"
     "Put the image that is in use aside, for one kernel, so that the one before it is used again, or\n"
     "the next best that is here. The running driver is not touched: it is exchanged at the next boot,\n"
-    "or once its modules are unloaded and driverext.service is restarted.\n"
+    "or by driverext unload, then systemctl restart driverext.\n"
     "To bring it back: driverext retry ROOTHASH\n"
     "\n"
     "      --kernel=RELEASE  roll back on this kernel (default: the running one)\n"

@@ -30,6 +30,7 @@ int definition_check(int argc, char** argv);
 int explain(int argc, char** argv);
 int doctor(int argc, char** argv);
 int status(int argc, char** argv);
+int unload(int argc, char** argv);
 
 /// --json=pretty|short|off
 enum class JsonMode { off, pretty, compact };

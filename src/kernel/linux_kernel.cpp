@@ -1,6 +1,7 @@
 #include "kernel/linux_kernel.hpp"
 
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 #include <array>

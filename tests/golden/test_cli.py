@@ -30,7 +30,7 @@ class CommandLine(unittest.TestCase):
                                 "help-image-verify": ["image", "verify"], "help-image-mount": ["image", "mount"],
                                 "help-image-umount": ["image", "umount"], "help-image-keygen": ["image", "keygen"],
                                  "help-modules-sign": ["modules", "sign"],
-                                "help-definition-check": ["definition", "check"], "help-provision": ["provision"], "help-stage": ["stage"], "help-explain": ["explain"], "help-list": ["list"], "help-pin": ["pin"],
+                                "help-definition-check": ["definition", "check"], "help-provision": ["provision"], "help-stage": ["stage"], "help-unload": ["unload"], "help-explain": ["explain"], "help-list": ["list"], "help-pin": ["pin"],
                                 "help-prune": ["prune"], "help-retry": ["retry"], "help-rollback": ["rollback"],
                                 "help-channel-init": ["channel", "init"], "help-channel-publish": ["channel", "publish"],
                                 "help-channel-rollout": ["channel", "rollout"],
@@ -80,7 +80,10 @@ class CommandLine(unittest.TestCase):
                                  (["channel", "rollout", "--percent=101", "x"], "0 to 100"),
                                  (["channel", "init", "--expires=0", "x"], "1 to 3650"),
                                  (["channel", "check", "--url=http://x", "y"], "--url"),
-                                 (["channel", "check", "--url=file:///x"], "http://")):
+                                 (["channel", "check", "--url=file:///x"], "http://"),
+                                 (["unload", "x"], "unexpected argument x"), (["unload", "--wait=0"], "1 to 86400"),
+                                 (["unload", "--wait=soon"], "1 to 86400"), (["unload", "--json=xml"], "pretty, short or off"),
+                                 (["unload", "--dry-run", "--wait=1"], "exclude each other")):
             with self.subTest(arguments):
                 done = driverext(*arguments)
                 self.assertEqual(done.returncode, 2)

@@ -85,6 +85,17 @@ void FakeKernel::place_mount(const std::string& target) {
 
 void FakeKernel::place_module(const std::string& name, const std::string& build_id) {
   state_.modules[module_name_form(name)] = build_id;
+  write_modules();
+}
+
+void FakeKernel::show_modules() {
+  shows_modules_ = true;
+  write_modules();
+}
+
+void FakeKernel::use_module(const std::string& name, unsigned times) {
+  module_uses_[module_name_form(name)] = times;
+  write_modules();
 }
 
 void FakeKernel::fail_call(int n, int os_error) { failing_call_ = {side_effects_ + n, os_error}; }
@@ -299,7 +310,7 @@ Result<void> FakeKernel::unmount(const std::string& target) {
   for (const auto& [other, mount] : state_.mounts) {
     if (is_below(other, target)) return os_failure(EBUSY, other + " is mounted below " + target);
   }
-  if (gnu_dev_major(found->second.number) == LOOP_MAJOR) state_.loops -= 1;  // autoclear
+  if (used_mounts_.contains(target)) return os_failure(EBUSY, target + " is in use");
   detach_top(target);
   return {};
 }
@@ -520,7 +531,35 @@ Result<void> FakeKernel::load_module(const std::string& path, const std::string&
     at_work_.insert(module.name);
     show_devices(module.name);
   }
+  write_modules();
   return {};
+}
+
+std::vector<std::string> FakeKernel::users_of(const std::string& module) const {
+  std::vector<std::string> users;
+  for (const auto& [key, file] : module_files_) {
+    const auto loaded = state_.modules.find(file.name);
+    if (loaded == state_.modules.end() || loaded->second != file.build_id) continue;
+    if (std::find(file.depends.begin(), file.depends.end(), module) != file.depends.end()) users.push_back(file.name);
+  }
+  return users;
+}
+
+void FakeKernel::write_modules() const {
+  if (!shows_modules_) return;
+  const std::string top = root_.path_of("sys/module");
+  fs::remove_all(top);
+  fs::create_directories(top);
+  for (const auto& [name, build_id] : state_.modules) {
+    const std::vector<std::string> users = users_of(name);
+    const auto uses = module_uses_.find(name);
+    const size_t count = users.size() + (uses == module_uses_.end() ? 0 : uses->second);
+    write_file(top + "/" + name + "/refcnt", std::to_string(count) + "\n");
+    fs::create_directories(top + "/" + name + "/holders");
+    for (const std::string& user : users) {
+      fs::create_symlink("../../" + user, top + ("/" + name + "/holders/" + user));
+    }
+  }
 }
 
 Result<std::optional<LoadedModule>> FakeKernel::find_module(const std::string& name) {
@@ -540,15 +579,10 @@ Result<void> FakeKernel::unload_module(const std::string& name) {
   TRY_VOID(side_effect("unload_module " + name));
   const std::string form = module_name_form(name);
   if (!state_.modules.contains(form)) return os_failure(ENOENT, "module " + name + " is not loaded");
-  for (const auto& [key, file] : module_files_) {
-    const std::string& other = file.name;
-    const auto loaded = state_.modules.find(other);
-    if (loaded == state_.modules.end() || loaded->second != file.build_id) continue;
-    const auto& depends = file.depends;
-    if (std::find(depends.begin(), depends.end(), form) != depends.end()) {
-      return os_failure(EBUSY, "module " + name + " is used by " + other);
-    }
-  }
+  const std::vector<std::string> users = users_of(form);
+  if (!users.empty()) return os_failure(EBUSY, "module " + name + " is used by " + users.front());
+  const auto uses = module_uses_.find(form);
+  if (uses != module_uses_.end() && uses->second != 0) return os_failure(EBUSY, "module " + name + " is in use");
   if ((form == "dm_verity" || form == "loop") && !state_.devices.empty()) return os_failure(EBUSY, form + " is in use");
   for (const auto& [target, mount] : state_.mounts) {
     if (form == mount.type) return os_failure(EBUSY, form + " is in use");
@@ -556,6 +590,7 @@ Result<void> FakeKernel::unload_module(const std::string& name) {
   at_work_.erase(form);
   hide_devices(form);
   state_.modules.erase(form);
+  write_modules();
   return {};
 }
 

@@ -104,6 +104,8 @@ class FakeKernel final : public Kernel {
   /// From now on, tables that are read back say this of their devices.
   void misreport(std::function<void(VerityDevice&)> change) { misreport_ = std::move(change); }
   void corrupt(Corruption where) { corruption_ = where; }
+  /// From now on sys/module has the loaded modules: their use counts, and who uses them.
+  void show_modules();
   /// Compiled in: needs no module.
   void build_in(const std::string& feature) { built_in_.insert(feature); }
 
@@ -123,6 +125,10 @@ class FakeKernel final : public Kernel {
   /// An empty file stands for it, so that its folder lists it.
   void place_node(const std::string& path, const DeviceNode& node);
   void mark_corrupted(const std::string& name) { corrupted_.insert(name); }
+  /// Somebody has this many devices of a module open.
+  void use_module(const std::string& name, unsigned times);
+  /// Somebody has a file open below this mount.
+  void use_mount(const std::string& target) { used_mounts_.insert(target); }
 
   /// A policy: the label of each node, by the name of its folder.
   void set_label(const std::string& folder, const std::string& label) { labels_[folder] = label; }
@@ -184,6 +190,8 @@ class FakeKernel final : public Kernel {
   void show_devices(const std::string& module) const;
   void hide_devices(const std::string& module) const;
   void write_numbers() const;
+  void write_modules() const;
+  [[nodiscard]] std::vector<std::string> users_of(const std::string& module) const;
   [[nodiscard]] const FakeModuleFile* module_file_at(const std::string& path) const;
 
   const Dir& root_;
@@ -216,6 +224,9 @@ class FakeKernel final : public Kernel {
   std::map<std::string, std::vector<std::shared_ptr<Tree>>> covered_;  // contents of KernelState::beneath
   bool has_beneath_ = true;
   std::vector<Placing> placings_;
+  bool shows_modules_ = false;
+  std::map<std::string, unsigned> module_uses_;
+  std::set<std::string> used_mounts_;
   std::set<std::string> corrupted_;
   std::map<std::string, std::string> parameters_;
   std::map<std::string, std::string> labels_;

@@ -1,0 +1,96 @@
+#include "provisioner/unload/release.hpp"
+
+#include <cerrno>
+
+#include "provisioner/steps/step.hpp"
+
+namespace driverext {
+namespace {
+
+constexpr unsigned kRefreshSec = 120;
+// Of a provision that was killed while it exchanged them there can be two.
+constexpr int kMaxRoots = 8;
+
+// Folders that only this made; what has something in it stays.
+void remove_folder(const Dir& root, const std::string& folder) {
+  if (folder.find('/') != std::string::npos) (void)root.remove_dir(folder);
+}
+
+std::string parent_of(const std::string& name) { return name.substr(0, name.rfind('/')); }
+
+Result<std::string> unmerge(const UnloadHost& host, const std::string& link) {
+  TRY_VOID(host.root.remove_file(link));
+  TRY(const std::string words, host.programs.run({.argv = {"systemd-sysext", "refresh"}, .timeout_sec = kRefreshSec}));
+  (void)words;
+  return std::string();
+}
+
+Result<std::string> remove_node(const UnloadHost& host, const ReportedNode& node) {
+  const std::string path = host.root.path_of(node.path);
+  TRY(const auto found, host.kernel.find_node(path));
+  const bool is_it = found && found->major == node.node.major && found->minor == node.node.minor;
+  if (is_it) TRY_VOID(host.kernel.remove_node(path));
+  remove_folder(host.root, parent_of(node.path));
+  const std::string link = node_link_name(node.node);
+  TRY(const auto target, host.root.read_link(link));
+  if (target == node_link_target(node)) TRY_VOID(host.root.remove_file(link));
+  return std::string();
+}
+
+// Detached, not unmounted: who has a file of it open keeps that, and everybody else sees nothing of it any more.
+Result<std::string> remove_root(const UnloadHost& host, const std::string& place) {
+  for (int i = 0; i < kMaxRoots; ++i) {
+    TRY(const bool is_ours, is_our_root(host));
+    if (!is_ours) break;
+    TRY_VOID(host.kernel.detach(host.root.path_of(place)));
+  }
+  remove_folder(host.root, place);
+  remove_folder(host.root, parent_of(place));
+  return std::string();
+}
+
+Result<std::string> release_image(const UnloadHost& host, const AttachedImage& image) {
+  ImageIdentity identity;
+  identity.root_hash = image.root_hash;
+  const std::string place = mount_name(identity);
+  const std::string target = host.root.path_of(place);
+  Result<void> unmounted = image.is_mounted ? host.kernel.unmount(target) : Result<void>();
+  const bool is_busy = !unmounted && unmounted.error().os_error == EBUSY;
+  if (is_busy) unmounted = host.kernel.detach(target);
+  if (!unmounted) return std::move(unmounted).error();
+  // The kernel removes the device with its last user.
+  TRY_VOID(host.kernel.close_verity(verity_name(identity)));
+  (void)host.root.remove_dir(place);
+  const auto device = host.kernel.find_verity(verity_name(identity));
+  const bool is_still_there = device && *device;
+  if (!is_still_there && !is_busy) return std::string();
+  return std::string("files of it are still in use; it goes with its last user");
+}
+
+}  // namespace
+
+std::string node_link_name(const DeviceNode& node) {
+  return "dev/char/" + std::to_string(node.major) + ":" + std::to_string(node.minor);
+}
+
+std::string node_link_target(const ReportedNode& reported) { return "../" + reported.path.substr(4); }
+
+Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, const PlannedUnload& step) {
+  switch (step.kind) {
+    case UnloadStepKind::unmerge:
+      return unmerge(host, facts.merged[step.index]);
+    case UnloadStepKind::remove_node:
+      return remove_node(host, facts.nodes[step.index]);
+    case UnloadStepKind::remove_cdi:
+      TRY_VOID(host.root.remove_file(facts.cdi_file));
+      return std::string();
+    case UnloadStepKind::remove_root:
+      return remove_root(host, facts.driver_root);
+    case UnloadStepKind::release_image:
+      return release_image(host, facts.images[step.index]);
+    default:
+      return make_error(Errc::internal, "not a step after the modules are gone");
+  }
+}
+
+}  // namespace driverext

@@ -1,0 +1,271 @@
+#include "provisioner/unload/survey.hpp"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "driver/driver_holders.hpp"
+#include "provisioner/steps/step.hpp"
+
+namespace driverext {
+namespace {
+
+constexpr const char* kMounts = "run/driverext/mounts";
+constexpr const char* kMerged = "run/extensions";
+constexpr size_t kMaxSpec = size_t{1} << 20;
+constexpr size_t kMaxDevices = 65536;
+constexpr unsigned kAskSec = 10;
+
+struct OurImage {
+  std::string root_hash;
+  Manifest manifest;
+};
+
+class UnloadSurvey {
+ public:
+  explicit UnloadSurvey(const UnloadHost& host) : host_(host) {}
+
+  Result<UnloadFacts> run() {
+    facts_.driver = host_.definition.name;
+    TRY_VOID(find_images());
+    TRY_VOID(find_modules());
+    if (!facts_.modules.empty()) find_daemons();
+    TRY(facts_.modprobe_file, host_.root.read_if_there(kModprobeFile, kMaxModprobeFile));
+    TRY_VOID(find_links());
+    TRY_VOID(find_nodes());
+    TRY_VOID(find_cdi());
+    TRY_VOID(find_root());
+    return std::move(facts_);
+  }
+
+ private:
+  // What a provision mounts, it leaves under the root hash; the manifest there was compared with the signed one.
+  Result<void> find_images() {
+    TRY(const std::vector<std::string> hashes, host_.root.list(kMounts));
+    for (const std::string& hash : hashes) {
+      ImageIdentity identity;
+      identity.root_hash = hash;
+      const std::string place = mount_name(identity);
+      TRY(const auto mounted, host_.kernel.find_mount(host_.root.path_of(place)));
+      if (!mounted) {
+        // Of an unload that was killed half-way.
+        const auto device = host_.kernel.find_verity(verity_name(identity));
+        if (device && *device) facts_.images.push_back({hash, "", false});
+        continue;
+      }
+      TRY(const auto name, host_.kernel.find_verity_name(mounted->device_number));
+      if (name != verity_name(identity)) {
+        facts_.stays.push_back("/" + place + " was not mounted by a provision");
+        continue;
+      }
+      const auto text = host_.root.read_if_there(place + "/" + std::string(kManifestPath), kMaxManifestSize);
+      if (!text || !*text) continue;
+      Result<Manifest> manifest = parse_manifest(**text);
+      if (!manifest || manifest->driver != host_.definition.name) continue;
+      facts_.images.push_back({hash, manifest->version, true});
+      images_.push_back({hash, *std::move(manifest)});
+    }
+    return {};
+  }
+
+  Result<void> find_modules() {
+    std::vector<std::string> names;
+    for (const DefinedModule& module : host_.definition.modules) names.push_back(module_name_form(module.name));
+    const size_t defined = names.size();
+    for (const OurImage& image : images_) {
+      for (const ModuleRecord& record : image.manifest.modules) {
+        TRY(const bool is_it, is_loaded_from(record));
+        if (is_it) names.push_back(module_name_form(record.name));
+      }
+    }
+    TRY(const std::vector<ModuleUse> uses, read_module_uses(host_.root, names));
+    for (const ModuleUse& use : uses) {
+      UnloadModule module;
+      module.use = use;
+      const auto end_of_defined = names.begin() + static_cast<std::ptrdiff_t>(defined);
+      const bool is_named = std::find(names.begin(), end_of_defined, use.name) != end_of_defined;
+      module.whose = is_named ? UnloadModule::Whose::driver : UnloadModule::Whose::other;
+      TRY_VOID(find_source(module));
+      facts_.modules.push_back(std::move(module));
+    }
+    if (uses.empty()) return {};
+    find_what_stays();
+    return find_holders(uses);
+  }
+
+  // Another file of that name is another module.
+  Result<bool> is_loaded_from(const ModuleRecord& record) {
+    TRY(const auto loaded, host_.kernel.find_module(record.name));
+    return loaded && !record.build_id.empty() && loaded->build_id == record.build_id;
+  }
+
+  Result<void> find_source(UnloadModule& module) {
+    for (const OurImage& image : images_) {
+      for (const ModuleRecord& record : image.manifest.modules) {
+        if (module_name_form(record.name) != module.use.name) continue;
+        TRY(const bool is_it, is_loaded_from(record));
+        if (!is_it) continue;
+        ImageIdentity identity;
+        identity.root_hash = image.root_hash;
+        module.path = host_.root.path_of(mount_name(identity) + "/" + record.path);
+        facts_.version = image.manifest.version;
+      }
+    }
+    for (const DefinedModule& defined : host_.definition.modules) {
+      if (module_name_form(defined.name) == module.use.name) module.parameters = defined.parameters;
+    }
+    return {};
+  }
+
+  Result<void> find_holders(const std::vector<ModuleUse>& uses) {
+    HolderQuery query = holder_query(host_.root, host_.definition, uses);
+    TRY(facts_.holders, find_process_holders(host_.root, query));
+    const bool is_explained =
+        !facts_.holders.processes.empty() ||
+        std::all_of(uses.begin(), uses.end(), [](const ModuleUse& use) { return use.other_references() == 0; });
+    if (is_explained) return {};
+    query.depth = HolderQuery::Depth::mappings;
+    TRY(facts_.holders, find_process_holders(host_.root, query));
+    return {};
+  }
+
+  // The host's own modules: somebody else may use them by now, and they do no harm.
+  void find_what_stays() {
+    std::set<std::string> needed;
+    for (const OurImage& image : images_) {
+      for (const ModuleRecord& record : image.manifest.modules) {
+        for (const std::string& name : record.depends) needed.insert(module_name_form(name));
+      }
+    }
+    std::string names;
+    for (const std::string& name : needed) {
+      const bool goes = std::any_of(facts_.modules.begin(), facts_.modules.end(),
+                                    [&](const UnloadModule& module) { return module.use.name == name; });
+      const auto loaded = host_.kernel.find_module(name);
+      if (!goes && loaded && *loaded) names += (names.empty() ? "" : ", ") + name;
+    }
+    if (!names.empty()) facts_.stays.push_back("the host's own modules that it needed stay loaded: " + names);
+  }
+
+  // One question for all of them. Without systemd there is no such service.
+  void find_daemons() {
+    if (host_.daemons.empty()) return;
+    std::vector<std::string> argv = {
+        "systemctl",  "list-units", "--plain", "--no-legend",
+        "--no-pager", "--full",     "--all",   "--state=active,activating,reloading,deactivating",
+        "--"};
+    for (const DaemonUnit& daemon : host_.daemons) argv.push_back(daemon.unit);
+    const Result<std::string> listed = host_.programs.run({.argv = argv, .timeout_sec = kAskSec});
+    if (!listed) return;
+    for (const DaemonUnit& daemon : host_.daemons) {
+      for (const std::string& line : split(*listed, '\n')) {
+        const std::string unit(trim(std::string_view(line).substr(0, line.find(' '))));
+        const bool is_known = std::any_of(facts_.daemons.begin(), facts_.daemons.end(),
+                                          [&](const RunningDaemon& running) { return running.unit == unit; });
+        if (unit.empty() || is_known || ::fnmatch(daemon.unit.c_str(), unit.c_str(), 0) != 0) continue;
+        facts_.daemons.push_back({unit, daemon.stop_sec});
+      }
+    }
+  }
+
+  Result<void> find_links() {
+    TRY(const std::vector<std::string> names, host_.root.list(kMerged));
+    for (const std::string& name : names) {
+      const std::string link = std::string(kMerged) + "/" + name;
+      TRY(const auto target, host_.root.read_link(link));
+      const bool is_ours = target && std::any_of(images_.begin(), images_.end(), [&](const OurImage& image) {
+                             return target->ends_with("driverext/mounts/" + image.root_hash);
+                           });
+      if (is_ours) facts_.merged.push_back(link);
+    }
+    return {};
+  }
+
+  // Only what is as the driver reports it, and only if it leaves nodes to be made: others have an owner of their own.
+  Result<void> find_nodes() {
+    const auto reported = read_reported_nodes(host_.root, host_.definition);
+    if (!reported) return find_nodes_left_over();
+    for (const ReportedNode& node : *reported) {
+      TRY(const auto found, host_.kernel.find_node(host_.root.path_of(node.path)));
+      const bool is_it = found && found->major == node.node.major && found->minor == node.node.minor;
+      if (is_it && node.may_make) facts_.nodes.push_back(node);
+    }
+    return {};
+  }
+
+  // A driver that is not loaded reports nothing: those of its names whose number is nobody's.
+  Result<void> find_nodes_left_over() {
+    if (!facts_.modules.empty()) return {};
+    TRY(const auto text, host_.root.read_if_there("proc/devices", kMaxDevices));
+    if (!text) return {};
+    std::set<unsigned> majors;
+    for (const auto& [name, major] : parse_proc_devices(*text)) majors.insert(major);
+    for (const DefinedNode& defined : host_.definition.nodes) {
+      const std::string folder = defined.node.substr(0, defined.node.rfind('/'));
+      TRY(const std::vector<std::string> names, host_.root.list(folder));
+      for (const std::string& name : names) {
+        ReportedNode node;
+        node.path = folder + "/" + name;
+        if (!is_node_of(node.path, defined.node)) continue;
+        TRY(const auto found, host_.kernel.find_node(host_.root.path_of(node.path)));
+        if (!found || majors.contains(found->major)) continue;
+        node.node = *found;
+        facts_.nodes.push_back(std::move(node));
+      }
+    }
+    return {};
+  }
+
+  // Ours is JSON; other generators of the same file write YAML.
+  Result<void> find_cdi() {
+    const auto& toolkit = host_.definition.toolkit;
+    if (!toolkit || toolkit->cdi_file.empty()) return {};
+    TRY(const auto text, host_.root.read_if_there(toolkit->cdi_file, kMaxSpec));
+    if (!text) return {};
+    const Result<Json> spec = parse_json(*text, {.max_size = kMaxSpec});
+    const bool is_ours = spec && spec->is_object() && spec->contains("kind") && (*spec)["kind"] == toolkit->cdi_kind;
+    if (is_ours) {
+      facts_.cdi_file = toolkit->cdi_file;
+    } else {
+      facts_.stays.push_back("/" + toolkit->cdi_file + " was not written by driverext, and stays");
+    }
+    return {};
+  }
+
+  Result<void> find_root() {
+    if (!host_.definition.root) return {};
+    const std::string& place = host_.definition.root->path;
+    TRY(const auto mounted, host_.kernel.find_mount(host_.root.path_of(place)));
+    if (!mounted) return {};
+    TRY(const bool is_ours, is_our_root(host_));
+    if (is_ours) {
+      facts_.driver_root = place;
+    } else {
+      facts_.stays.push_back("what is mounted at /" + place + " is not driverext's, and stays");
+    }
+    return {};
+  }
+
+  const UnloadHost& host_;
+  UnloadFacts facts_;
+  std::vector<OurImage> images_;
+};
+
+}  // namespace
+
+Result<UnloadFacts> survey_unload(const UnloadHost& host) { return UnloadSurvey(host).run(); }
+
+Result<bool> is_our_root(const UnloadHost& host) {
+  const std::string& place = host.definition.root->path;
+  TRY(const auto mounted, host.kernel.find_mount(host.root.path_of(place)));
+  if (!mounted) return false;
+  const auto text = host.root.read_if_there(place + "/" + std::string(kManifestPath), kMaxManifestSize);
+  if (!text || !*text) return false;
+  const Result<Manifest> manifest = parse_manifest(**text);
+  return manifest && manifest->driver == host.definition.name;
+}
+
+}  // namespace driverext
