@@ -144,7 +144,8 @@ class Kernel {
   /// Mode and owner of a node that the kernel made, which stays the same one. Errors: Errc::conflict if it has another
   /// number.
   virtual Result<void> change_node(const std::string& path, const DeviceNode& node) = 0;
-  /// The label that the host's policy has for a character device of that name; nothing where labels are nobody's matter.
+  /// The label that the host's policy has for a character device of that name; nothing where labels are nobody's
+  /// matter.
   virtual Result<std::optional<std::string>> label_for(const std::string& path) = 0;
 
   /// Opens it and closes it again: a driver is behind it. One that is in use, or for others, is fine.

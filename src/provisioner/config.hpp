@@ -41,8 +41,8 @@ struct Config {
   /// [parameters] MODULE = "key=value ...": module as /proc/modules spells it → parameters
   std::map<std::string, std::string> parameters = {};
   bool blacklist = false;  ///< [host] blacklist: modules that were evicted stay away at later boots too
-  bool contract = false;  ///< [host] contract: the files by which the vendor's own tools see that the driver is there
-  bool merge = false;     ///< [host] merge: the extension's programs on the host's PATH
+  bool contract = false;   ///< [host] contract: the files by which the vendor's own tools see that the driver is there
+  bool merge = false;      ///< [host] merge: the extension's programs on the host's PATH
   std::optional<std::vector<std::string>> toolkit;  ///< [toolkit] configure; absent: whatever is installed
 };
 
