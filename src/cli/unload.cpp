@@ -49,11 +49,9 @@ std::string what_of(const UnloadFacts& facts) {
   return printable(facts.driver) + (facts.version.empty() ? "" : " " + printable(facts.version));
 }
 
-std::vector<DaemonUnit> daemons_of(const auto& definition) {
+std::vector<DaemonUnit> daemons_of(const Definition& definition) {
   std::vector<DaemonUnit> daemons;
-  if constexpr (requires { definition.daemons; }) {
-    for (const auto& daemon : definition.daemons) daemons.push_back({daemon.unit, daemon.stop_sec});
-  }
+  for (const DefinedDaemon& daemon : definition.daemons) daemons.push_back({daemon.unit, daemon.stop_sec});
   return daemons;
 }
 
@@ -144,7 +142,7 @@ Result<int> act(const Options& options) {
     TRY(lock, root.lock_folder(kProvisionLock, "a provision is running; try again when it has ended"));
   }
   TRY(const Config config, read_config(root));
-  TRY(const Definition definition, read_definition(root, config.driver));
+  TRY(const Definition definition, read_definition(root, config.driver, config.definition));
   const std::unique_ptr<Kernel> kernel = make_linux_kernel(root);
   const std::unique_ptr<Programs> programs = make_real_programs();
   UnloadRequest request{.host = {root, *kernel, *programs, definition, daemons_of(definition)}, .kernel_release = {}};

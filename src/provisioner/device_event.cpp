@@ -30,7 +30,7 @@ Result<DeviceEvent> reconcile_devices(const Dir& root, Kernel& kernel, int cance
   DeviceEvent event;
   TRY(const Config config, read_config(root));
   event.driver = config.driver;
-  TRY(const Definition definition, read_definition(root, config.driver));
+  TRY(const Definition definition, read_definition(root, config.driver, config.definition));
   TRY(event.is_ours, is_provisioned(root, kernel, definition));
   if (!event.is_ours) return event;
   DeviceReconciler reconciler({.root = root, .kernel = kernel, .definition = definition, .cancel_fd = cancel_fd});

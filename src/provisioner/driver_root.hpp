@@ -24,9 +24,6 @@ Result<std::optional<MountPoint>> find_driver_root(Kernel& kernel, const Dir& ro
 /// have open. None there is fine. Errors: as find_driver_root.
 Result<void> remove_driver_root(Kernel& kernel, const Dir& root, const std::string& place);
 
-/// The files that the contract step may have written. None there is fine.
-Result<void> remove_contract(const Dir& root, const Definition& definition);
-
 class DriverRoot {
  public:
   /// `image` is where the mounted image is, relative to the root as is `place`; `name` tells this root from others.

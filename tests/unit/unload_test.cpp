@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <set>
 
+#include "modules/modprobe_config.hpp"
 #include "support/fake_gpu_host.hpp"
 #include "support/verdict.hpp"
 
@@ -349,7 +350,7 @@ TEST_F(Unloading, NothingLoadedIsFine) {
 }
 
 TEST_F(Unloading, FileForModprobeGoesFirstAndComesBack) {
-  const std::string name(kModprobeFile);
+  const std::string name(kOwnModprobeFile);
   provision();
   host_.write(name, "install testgpu /bin/true\n");
   host_.kernel.forget_calls();

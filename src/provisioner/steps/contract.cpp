@@ -90,10 +90,4 @@ class ContractStep final : public Step {
 
 std::unique_ptr<Step> make_contract_step(const StepContext& context) { return std::make_unique<ContractStep>(context); }
 
-Result<void> remove_contract(const Dir& root, const Definition& definition) {
-  if (!definition.root) return {};
-  for (const DefinedContractFile& defined : definition.root->contract) TRY_VOID(root.remove_file(defined.file));
-  return {};
-}
-
 }  // namespace driverext

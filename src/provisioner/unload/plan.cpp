@@ -117,10 +117,14 @@ std::string_view unload_step_name(UnloadStepKind kind) {
       return "module";
     case UnloadStepKind::unmerge:
       return "merge";
+    case UnloadStepKind::reset_firmware:
+      return "firmware";
     case UnloadStepKind::remove_node:
       return "device";
     case UnloadStepKind::remove_cdi:
       return "toolkit";
+    case UnloadStepKind::remove_contract:
+      return "contract";
     case UnloadStepKind::remove_root:
       return "root";
     case UnloadStepKind::release_image:
@@ -141,11 +145,18 @@ UnloadPlan plan_unload(const UnloadFacts& facts) {
   for (size_t i = 0; i < facts.merged.size(); ++i) {
     add(UnloadStepKind::unmerge, "/" + facts.merged[i], "its programs go from the host's PATH", i);
   }
+  if (!facts.firmware_path.empty()) {
+    add(UnloadStepKind::reset_firmware, facts.firmware_path, "the kernel is not to look there any more");
+  }
   for (size_t i = 0; i < facts.nodes.size(); ++i) {
     add(UnloadStepKind::remove_node, "/" + facts.nodes[i].path, "nothing is behind it any more", i);
   }
   if (!facts.cdi_file.empty()) {
     add(UnloadStepKind::remove_cdi, "/" + facts.cdi_file, "container engines are not to offer the devices");
+  }
+  for (size_t i = 0; i < facts.contract_files.size(); ++i) {
+    add(UnloadStepKind::remove_contract, "/" + facts.contract_files[i], "others are not to take the driver for loaded",
+        i);
   }
   if (!facts.driver_root.empty()) {
     add(UnloadStepKind::remove_root, "/" + facts.driver_root, "who has a file of it open keeps that");

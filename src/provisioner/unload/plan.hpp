@@ -45,7 +45,9 @@ struct UnloadFacts {
   std::vector<ReportedNode> nodes;           ///< those made here that are there as the driver reports them
   std::optional<std::string> modprobe_file;  ///< what it says
   std::vector<std::string> merged;           ///< links that systemd-sysext merges, relative to the root
+  std::string firmware_path;                 ///< where the kernel looks for firmware first, if that is the driver's
   std::string cdi_file;                      ///< relative to the root, if it is there
+  std::vector<std::string> contract_files;   ///< the same, those that are there
   std::string driver_root;                   ///< the same
   std::vector<AttachedImage> images;
   std::vector<std::string> stays;  ///< sentences: what is not taken away
@@ -58,8 +60,10 @@ enum class UnloadStepKind {
   remove_module,
   // ...and from here on the driver is gone: what fails is left over.
   unmerge,
+  reset_firmware,
   remove_node,
   remove_cdi,
+  remove_contract,
   remove_root,
   release_image,
 };

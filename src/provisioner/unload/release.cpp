@@ -79,10 +79,16 @@ Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, co
   switch (step.kind) {
     case UnloadStepKind::unmerge:
       return unmerge(host, facts.merged[step.index]);
+    case UnloadStepKind::reset_firmware:
+      TRY_VOID(host.kernel.set_firmware_path(""));
+      return std::string();
     case UnloadStepKind::remove_node:
       return remove_node(host, facts.nodes[step.index]);
     case UnloadStepKind::remove_cdi:
       TRY_VOID(host.root.remove_file(facts.cdi_file));
+      return std::string();
+    case UnloadStepKind::remove_contract:
+      TRY_VOID(host.root.remove_file(facts.contract_files[step.index]));
       return std::string();
     case UnloadStepKind::remove_root:
       return remove_root(host, facts.driver_root);

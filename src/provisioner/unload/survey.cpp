@@ -8,6 +8,8 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "driver/driver_holders.hpp"
+#include "driver/firmware_path.hpp"
+#include "modules/modprobe_config.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
@@ -31,9 +33,11 @@ class UnloadSurvey {
   Result<UnloadFacts> run() {
     facts_.driver = host_.definition.name;
     TRY_VOID(find_images());
+    TRY(facts_.modprobe_file, host_.root.read_if_there(kOwnModprobeFile, kMaxModprobeFile));
+    if (facts_.modprobe_file) parse_modprobe_file(*facts_.modprobe_file, std::string(kOwnModprobeFile), modprobe_);
     TRY_VOID(find_modules());
     if (!facts_.modules.empty()) find_daemons();
-    TRY(facts_.modprobe_file, host_.root.read_if_there(kModprobeFile, kMaxModprobeFile));
+    TRY_VOID(find_firmware_path());
     TRY_VOID(find_links());
     TRY_VOID(find_nodes());
     TRY_VOID(find_cdi());
@@ -73,14 +77,19 @@ class UnloadSurvey {
 
   Result<void> find_modules() {
     std::vector<std::string> names;
-    for (const DefinedModule& module : host_.definition.modules) names.push_back(module_name_form(module.name));
-    const size_t defined = names.size();
+    bool all_are_named = false;
+    for (const DefinedModule& module : host_.definition.modules) {
+      all_are_named = all_are_named || module.name == kEveryModule;
+      if (module.name != kEveryModule) names.push_back(module.name);
+    }
+    size_t defined = names.size();
     for (const OurImage& image : images_) {
       for (const ModuleRecord& record : image.manifest.modules) {
         TRY(const bool is_it, is_loaded_from(record));
         if (is_it) names.push_back(module_name_form(record.name));
       }
     }
+    if (all_are_named) defined = names.size();
     TRY(const std::vector<ModuleUse> uses, read_module_uses(host_.root, names));
     for (const ModuleUse& use : uses) {
       UnloadModule module;
@@ -114,9 +123,9 @@ class UnloadSurvey {
         facts_.version = image.manifest.version;
       }
     }
-    for (const DefinedModule& defined : host_.definition.modules) {
-      if (module_name_form(defined.name) == module.use.name) module.parameters = defined.parameters;
-    }
+    // With the parameters that it was loaded with.
+    const auto options = modprobe_.options.find(module.use.name);
+    if (options != modprobe_.options.end()) module.parameters = options->second.back().value;
     return {};
   }
 
@@ -235,11 +244,32 @@ class UnloadSurvey {
     return {};
   }
 
+  // As a provision sets it; somebody else's stays.
+  Result<void> find_firmware_path() {
+    if (host_.definition.firmware == FirmwareFrom::host) return {};
+    std::vector<std::string> ours;
+    if (host_.definition.root) ours.push_back("/" + host_.definition.root->path + "/lib/firmware");
+    for (const AttachedImage& image : facts_.images) {
+      ImageIdentity identity;
+      identity.root_hash = image.root_hash;
+      ours.push_back("/" + mount_name(identity) + "/usr/lib/firmware");
+    }
+    for (const std::string& path : ours) {
+      TRY(const FirmwarePath now, read_firmware_path(host_.root, path));
+      if (now.use == FirmwarePathUse::ours) facts_.firmware_path = path;
+    }
+    return {};
+  }
+
   Result<void> find_root() {
     if (!host_.definition.root) return {};
     const std::string& place = host_.definition.root->path;
     TRY(const auto mounted, host_.kernel.find_mount(host_.root.path_of(place)));
     if (!mounted) return {};
+    for (const DefinedContractFile& file : host_.definition.root->contract) {
+      TRY(const auto there, host_.root.status(file.file));
+      if (there) facts_.contract_files.push_back(file.file);
+    }
     TRY(const bool is_ours, is_our_root(host_));
     if (is_ours) {
       facts_.driver_root = place;
@@ -252,6 +282,7 @@ class UnloadSurvey {
   const UnloadHost& host_;
   UnloadFacts facts_;
   std::vector<OurImage> images_;
+  ModprobeConfig modprobe_;  // our own file
 };
 
 }  // namespace

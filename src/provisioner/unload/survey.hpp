@@ -12,7 +12,6 @@
 
 namespace driverext {
 
-constexpr std::string_view kModprobeFile = "run/modprobe.d/driverext.conf";
 constexpr size_t kMaxModprobeFile = size_t{1} << 20;
 
 /// A service that holds the driver while it runs.

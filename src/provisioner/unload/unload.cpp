@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "modules/modprobe_config.hpp"
 #include "provisioner/execute.hpp"
 #include "provisioner/status.hpp"
 #include "provisioner/unload/release.hpp"
@@ -131,7 +132,7 @@ class Unload {
         return {};
       }
       case UnloadStepKind::forget_modprobe:
-        return request_.host.root.remove_file(kModprobeFile);
+        return request_.host.root.remove_file(kOwnModprobeFile);
       default:
         break;
     }
@@ -180,7 +181,7 @@ class Unload {
     const UnloadFacts& facts = result_.facts;
     if (step.kind == UnloadStepKind::stop_daemon) return run({"systemctl", "start", step.subject}, kStartSec);
     if (step.kind == UnloadStepKind::forget_modprobe) {
-      return request_.host.root.write_atomic(kModprobeFile, facts.modprobe_file.value_or(""), 0644);
+      return request_.host.root.write_atomic(kOwnModprobeFile, facts.modprobe_file.value_or(""), 0644);
     }
     const UnloadModule& module = facts.modules[step.index];
     // modprobe knows the file of a module that is not ours, and what its administrator wants of it.
