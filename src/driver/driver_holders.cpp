@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "driver/device_nodes.hpp"
+#include "driver/kernel_devices.hpp"
 
 namespace driverext {
 namespace {
@@ -105,9 +106,11 @@ HolderQuery holder_query(const Dir& root, const std::vector<ModuleUse>& modules)
 
 HolderQuery holder_query(const Dir& root, const Definition& definition, const std::vector<ModuleUse>& modules) {
   HolderQuery query = holder_query(root, modules);
-  for (const DefinedDevice& device : definition.devices) {
-    query.nodes.push_back("/" + device.node);
-    add_file(root, device.sysfs_number, query.devices);
+  for (const DefinedDevice& rule : definition.devices) {
+    if (!rule.node.empty()) query.nodes.push_back("/" + rule.node);
+    const auto devices = find_kernel_devices(root, rule);
+    if (!devices) continue;
+    for (const KernelDevice& device : *devices) add(query.devices, {device.major, device.minor});
   }
   for (const DefinedNode& node : definition.nodes) query.nodes.push_back("/" + node.node);
   if (const auto reported = read_reported_nodes(root, definition)) {

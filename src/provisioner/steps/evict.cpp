@@ -1,13 +1,12 @@
 // evict: modules of other drivers of the same devices are unloaded, if nobody uses them.
 #include <utility>
 
-#include "base/text.hpp"
+#include "driver/driver_holders.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
 namespace {
 
-constexpr size_t kMaxCount = 64;
 constexpr size_t kMaxBlacklist = size_t{1} << 20;
 // Below /etc, so that it is there before udev is at the next boot.
 constexpr std::string_view kBlacklistFile = "etc/modprobe.d/driverext-blacklist.conf";
@@ -65,16 +64,18 @@ class EvictStep final : public Step {
 
  private:
   Result<void> refuse_if_used(const std::string& name) {
-    const std::string folder = "sys/module/" + name;
-    TRY(const auto count, context_.root.read_if_there(folder + "/refcnt", kMaxCount));
-    TRY(const std::vector<std::string> holders, context_.root.list(folder + "/holders"));
-    if (!count || trim(*count) == "0") return {};
-    std::string who;
-    for (const std::string& holder : holders) who += (who.empty() ? " by module " : ", ") + holder;
-    if (who.empty()) who = "; what has its devices open: driverext doctor";
+    TRY(const std::vector<ModuleUse> uses, read_module_uses(context_.root, {name}));
+    if (uses.empty() || uses.front().references == 0) return {};
+    std::vector<std::string> who;
+    for (const std::string& user : uses.front().used_by) who.push_back("module " + user + " uses it");
+    TRY(const ProcessHolders holders, find_process_holders(context_.root, holder_query(context_.root, uses)));
+    for (const ProcessHolder& holder : holders.processes) who.push_back(holder_text(holder));
+    if (who.empty()) who.emplace_back("by the kernel itself, as for a console");
+    std::string text;
+    for (const std::string& user : who) text += (text.empty() ? ": " : ", ") + user;
     return make_error(
         Errc::conflict, Reason::module_conflict,
-        "module " + name + " has the devices that " + context_.definition.name + " is for, and is in use" + who);
+        "module " + name + " has the devices that " + context_.definition.name + " is for, and is in use" + text);
   }
 
   Result<void> load_again(const std::string& name) {
