@@ -2,14 +2,13 @@
 
 #include <cerrno>
 
+#include "provisioner/driver_root.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr unsigned kRefreshSec = 120;
-// Of a provision that was killed while it exchanged them there can be two.
-constexpr int kMaxRoots = 8;
 
 // Folders that only this made; what has something in it stays.
 void remove_folder(const Dir& root, const std::string& folder) {
@@ -39,11 +38,7 @@ Result<std::string> remove_node(const UnloadHost& host, const ReportedNode& node
 
 // Detached, not unmounted: who has a file of it open keeps that, and everybody else sees nothing of it any more.
 Result<std::string> remove_root(const UnloadHost& host, const std::string& place) {
-  for (int i = 0; i < kMaxRoots; ++i) {
-    TRY(const bool is_ours, is_our_root(host));
-    if (!is_ours) break;
-    TRY_VOID(host.kernel.detach(host.root.path_of(place)));
-  }
+  TRY_VOID(remove_driver_root(host.kernel, host.root, place));
   remove_folder(host.root, place);
   remove_folder(host.root, parent_of(place));
   return std::string();

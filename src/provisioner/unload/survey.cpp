@@ -10,6 +10,7 @@
 #include "driver/driver_holders.hpp"
 #include "driver/firmware_path.hpp"
 #include "modules/modprobe_config.hpp"
+#include "provisioner/driver_root.hpp"
 #include "provisioner/steps/step.hpp"
 
 namespace driverext {
@@ -264,17 +265,16 @@ class UnloadSurvey {
   Result<void> find_root() {
     if (!host_.definition.root) return {};
     const std::string& place = host_.definition.root->path;
-    TRY(const auto mounted, host_.kernel.find_mount(host_.root.path_of(place)));
-    if (!mounted) return {};
+    const auto mounted = find_driver_root(host_.kernel, host_.root, place);
+    if (!mounted) {
+      facts_.stays.push_back(mounted.error().message() + "; it stays");
+      return {};
+    }
+    if (!*mounted) return {};
+    facts_.driver_root = place;
     for (const DefinedContractFile& file : host_.definition.root->contract) {
       TRY(const auto there, host_.root.status(file.file));
       if (there) facts_.contract_files.push_back(file.file);
-    }
-    TRY(const bool is_ours, is_our_root(host_));
-    if (is_ours) {
-      facts_.driver_root = place;
-    } else {
-      facts_.stays.push_back("what is mounted at /" + place + " is not driverext's, and stays");
     }
     return {};
   }
@@ -288,15 +288,5 @@ class UnloadSurvey {
 }  // namespace
 
 Result<UnloadFacts> survey_unload(const UnloadHost& host) { return UnloadSurvey(host).run(); }
-
-Result<bool> is_our_root(const UnloadHost& host) {
-  const std::string& place = host.definition.root->path;
-  TRY(const auto mounted, host.kernel.find_mount(host.root.path_of(place)));
-  if (!mounted) return false;
-  const auto text = host.root.read_if_there(place + "/" + std::string(kManifestPath), kMaxManifestSize);
-  if (!text || !*text) return false;
-  const Result<Manifest> manifest = parse_manifest(**text);
-  return manifest && manifest->driver == host.definition.name;
-}
 
 }  // namespace driverext

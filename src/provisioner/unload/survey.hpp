@@ -31,7 +31,4 @@ struct UnloadHost {
 /// Changes nothing. Errors: what keeps the modules from being known.
 Result<UnloadFacts> survey_unload(const UnloadHost& host);
 
-/// What is mounted at the driver root is of an image of this driver.
-Result<bool> is_our_root(const UnloadHost& host);
-
 }  // namespace driverext
