@@ -17,7 +17,7 @@ struct DefinedContractFile {
 struct DefinedRoot {
   std::string path;  ///< "run/nvidia/driver"
   /// What the vendor's own tools look for, written if the configuration asks for it.
-  std::vector<DefinedContractFile> contract;
+  std::vector<DefinedContractFile> contract = {};
 };
 
 /// What container engines are told.
