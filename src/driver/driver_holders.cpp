@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "driver/device_nodes.hpp"
 #include "driver/kernel_devices.hpp"
+#include "driver/proc_files.hpp"
 
 namespace driverext {
 namespace {

@@ -311,7 +311,10 @@ Result<void> DeviceReconciler::set_permissions(const DefinedDevice& rule) {
 // Of udev's events, those of a module carry its name, those of a device its driver's, mostly the same.
 std::vector<std::string> DeviceReconciler::watched_names() const {
   const Definition& definition = context_.definition;
-  if (definition.nodes.empty() && definition.devices.empty()) return {};
+  const bool looks_after_any = !definition.nodes.empty() ||
+                               std::any_of(definition.devices.begin(), definition.devices.end(),
+                                           [](const DefinedDevice& rule) { return rule.mode || !rule.group.empty(); });
+  if (!looks_after_any) return {};  // the kernel sees to them
   std::vector<std::string> names;
   for (const DefinedModule& module : definition.modules) names.push_back(module.name);
   for (const DefinedDevice& rule : definition.devices) {

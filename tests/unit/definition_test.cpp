@@ -476,7 +476,7 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   const Definition gpu = must(read_definition(root.dir(), "nvidia"));
   EXPECT_EQ(gpu.modules[1].name, "nvidia_uvm");
   EXPECT_TRUE(gpu.devices.empty());
-  EXPECT_EQ(gpu.nodes.size(), 13U);
+  EXPECT_EQ(gpu.nodes.size(), 14U);
   ASSERT_TRUE(gpu.root);
   EXPECT_EQ(gpu.root->path, "run/nvidia/driver");
   EXPECT_EQ(gpu.check.command, (std::vector<std::string>{"nvidia-smi", "-L"}));

@@ -261,15 +261,15 @@ TEST_F(Reconciled, LinesThatSayNothingAreSkipped) {
 // What somebody could miss is not taken away.
 TEST_F(Reconciled, WhatIsInTheWayIsNamed) {
   write("dev/gpu0", "somebody's");
-  EXPECT_EQ(verdict(apply()), "conflict/step-failed");
+  EXPECT_EQ(verdict(apply()), "conflict");
   EXPECT_NE(message(apply()).find("dev/gpu0"), std::string::npos);
   EXPECT_EQ(test::read_whole(root_ / "dev/gpu0"), "somebody's");
   must(root_.dir().remove_file("dev/gpu0"));
   write("dev/gpu0/file", "");
-  EXPECT_EQ(verdict(apply()), "conflict/step-failed");
+  EXPECT_EQ(verdict(apply()), "conflict");
   fs::remove_all(root_ / "dev/gpu0");
   write("dev/gpu-caps", "");
-  EXPECT_EQ(verdict(apply()), "conflict/step-failed");
+  EXPECT_EQ(verdict(apply()), "conflict");
   EXPECT_TRUE(kernel_.state().nodes.empty());
 }
 
@@ -386,7 +386,7 @@ TEST_F(Awaited, WaitingEndsWhenAProvisionIsToldToStop) {
   const UniqueFd read_end(ends[0]);
   const UniqueFd write_end(ends[1]);
   ASSERT_EQ(::write(write_end.get(), "x", 1), 1);
-  EXPECT_EQ(verdict(apply(0, read_end.get())), "transient/step-failed");
+  EXPECT_EQ(verdict(apply(0, read_end.get())), "transient");
 }
 
 TEST_F(Awaited, PermissionsAreSetWhereUdevDidNot) {

@@ -193,7 +193,10 @@ TEST_F(DoctorKernel, DriversOwnExtensionMustNotReload) {
 TEST_F(DoctorKernel, NodeIsLeftOverFromADriverThatIsNotLoaded) {
   EXPECT_EQ(verdict("stale-device-nodes"), "fine");
   host_.input.facts->loaded_modules.clear();
-  EXPECT_EQ(host_.look("stale-device-nodes"), "problem: /dev/testgpuctl is there, but the driver is not loaded");
+  EXPECT_EQ(
+      host_.look("stale-device-nodes"),
+      "problem: /dev/testgpuctl is there, but the driver is not loaded and /dev/testgpu0 is there, but the driver "
+      "is not loaded");
   host_.nodes.clear();
   EXPECT_EQ(verdict("stale-device-nodes"), "fine");
 }

@@ -28,11 +28,12 @@ Result<std::string> remove_node(const UnloadHost& host, const ReportedNode& node
   const std::string path = host.root.path_of(node.path);
   TRY(const auto found, host.kernel.find_node(path));
   const bool is_it = found && found->major == node.node.major && found->minor == node.node.minor;
-  if (is_it) TRY_VOID(host.kernel.remove_node(path));
+  const Result<void> removed = is_it ? host.kernel.remove_node(path) : Result<void>();
   remove_folder(host.root, parent_of(node.path));
   const std::string link = node_link_name(node.node);
   TRY(const auto target, host.root.read_link(link));
   if (target == node_link_target(node)) TRY_VOID(host.root.remove_file(link));
+  if (!removed) return removed.error();
   return std::string();
 }
 

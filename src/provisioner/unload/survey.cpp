@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "driver/driver_holders.hpp"
 #include "driver/firmware_path.hpp"
+#include "driver/proc_files.hpp"
 #include "modules/modprobe_config.hpp"
 #include "provisioner/driver_root.hpp"
 #include "provisioner/steps/step.hpp"

@@ -13,7 +13,7 @@ namespace {
 
 constexpr unsigned kModprobeSec = 60;
 constexpr unsigned kStartSec = 60;
-constexpr uint64_t kLookAgainUsec = 200'000;
+constexpr uint64_t kLookAgainUsec = 500'000;
 
 Error in_use_error(const UnloadFacts& facts) {
   return make_error(Errc::conflict, Reason::driver_in_use, facts.driver + " is in use");
@@ -71,7 +71,7 @@ class Unload {
   Result<void> wait_until_free() {
     TRY_VOID(look());
     std::vector<std::string> told;
-    while (!result_.plan.in_use.empty() && request_.watch != nullptr && request_.wait_until_usec != 0) {
+    while (!result_.plan.in_use.empty() && request_.watch != nullptr && monotonic_usec() < request_.wait_until_usec) {
       if (told != result_.plan.in_use && request_.on_wait) request_.on_wait(result_.plan.in_use);
       told = result_.plan.in_use;
       if (!request_.watch->add(result_.facts.holders.processes)) {
@@ -81,7 +81,6 @@ class Unload {
         if (result_.facts.holders.processes.empty()) until = std::min(until, monotonic_usec() + kLookAgainUsec);
         const HolderWatch::Waited waited = request_.watch->wait(until, request_.cancel_fd);
         if (waited == HolderWatch::Waited::cancelled) return make_error(Errc::transient, "it was told to stop");
-        if (waited == HolderWatch::Waited::out_of_time && monotonic_usec() >= request_.wait_until_usec) return look();
       }
       TRY_VOID(look());
     }
