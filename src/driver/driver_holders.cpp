@@ -14,7 +14,6 @@
 namespace driverext {
 namespace {
 
-constexpr size_t kMaxReport = 65536;
 constexpr size_t kMaxNumber = 64;
 // A device's own folder, its subsystem's, and the one of what it is there: 0000:01:00.0/drm/card0.
 constexpr int kMaxDepth = 3;

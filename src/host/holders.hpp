@@ -26,9 +26,9 @@ struct DeviceNumbers {
 };
 
 struct HolderQuery {
-  std::vector<DeviceNumbers> devices;
+  std::vector<DeviceNumbers> devices = {};
   /// "/dev/x{minor}", with {...} for digits: what is asked for where a device has no number.
-  std::vector<std::string> nodes;
+  std::vector<std::string> nodes = {};
   enum class Depth {
     descriptors,
     /// Also what is mapped: a mapping holds a device after its descriptor was closed. It waits for a process that hangs

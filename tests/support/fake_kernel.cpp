@@ -311,6 +311,7 @@ Result<void> FakeKernel::unmount(const std::string& target) {
     if (is_below(other, target)) return os_failure(EBUSY, other + " is mounted below " + target);
   }
   if (used_mounts_.contains(target)) return os_failure(EBUSY, target + " is in use");
+  if (gnu_dev_major(found->second.number) == LOOP_MAJOR) state_.loops -= 1;  // autoclear
   detach_top(target);
   return {};
 }
@@ -548,8 +549,10 @@ std::vector<std::string> FakeKernel::users_of(const std::string& module) const {
 void FakeKernel::write_modules() const {
   if (!shows_modules_) return;
   const std::string top = root_.path_of("sys/module");
-  fs::remove_all(top);
   fs::create_directories(top);
+  for (const fs::directory_entry& entry : fs::directory_iterator(top)) {
+    if (entry.path().filename() != "firmware_class") fs::remove_all(entry.path());  // built in
+  }
   for (const auto& [name, build_id] : state_.modules) {
     const std::vector<std::string> users = users_of(name);
     const auto uses = module_uses_.find(name);

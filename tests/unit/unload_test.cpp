@@ -149,6 +149,21 @@ TEST_F(Unloading, NothingOfTheDriverIsLeft) {
   EXPECT_FALSE(test::exists(host_.path("run/testgpu")));
 }
 
+// What others see of it: contract files, and where the kernel looks for firmware.
+TEST_F(Unloading, ContractFilesAndFirmwarePathGo) {
+  host_.write("sys/module/firmware_class/parameters/path", "\n");
+  host_.write("etc/driverext/drivers/testgpu.toml.d/more.toml",
+              "[firmware]\nfrom = \"driver-root\"\n"
+              "[[root.contract]]\nfile = \"/run/testgpu/validations/ready\"\ntext = \"{root}\"\n");
+  host_.configure("[host]\ncontract = true\n");
+  ASSERT_EQ(reason(host_.provision()), "provisioned");
+  EXPECT_NE(host_.kernel.state().firmware_path, "");
+  EXPECT_TRUE(must(host_.root().status("run/testgpu/validations/ready")));
+  EXPECT_EQ(unload().outcome, Outcome::unloaded);
+  EXPECT_EQ(host_.kernel.state().firmware_path, "");
+  EXPECT_FALSE(must(host_.root().status("run/testgpu/validations/ready")));
+}
+
 TEST_F(Unloading, StatusSaysThatItWasUnloaded) {
   provision();
   unload();
@@ -413,7 +428,8 @@ TEST_F(Unloading, WhatIsNotOursStays) {
 
 TEST_F(Unloading, RootOfSomebodyElseStays) {
   provision();
-  host_.write(test::kGpuRoot + ("/" + std::string(kManifestPath)), "{}");
+  must(host_.kernel.detach(host_.path(test::kGpuRoot)));
+  host_.kernel.place_mount(host_.path(test::kGpuRoot));
   EXPECT_EQ(unload().outcome, Outcome::unloaded);
   EXPECT_TRUE(host_.kernel.state().mounts.contains(host_.path(test::kGpuRoot)));
 }
@@ -461,7 +477,9 @@ TEST_F(Unloading, AnyQuestionThatFailsLeavesAllOrNothing) {
     const bool is_over = host_.kernel.questions() < n;
     host_.kernel.forget_calls();
     if (is_over) break;
-    if (is_loaded("testgpu")) EXPECT_EQ(host_.kernel.state(), before);
+    if (is_loaded("testgpu")) {
+      EXPECT_EQ(host_.kernel.state(), before);
+    }
     EXPECT_EQ(!result || result->outcome == Outcome::failed, is_loaded("testgpu"));
     const Outcome next = unload().outcome;
     EXPECT_TRUE(next == Outcome::unloaded || next == Outcome::nothing_loaded);
@@ -494,7 +512,8 @@ TEST_F(Unloading, JsonHasWhatScriptsAskFor) {
   EXPECT_EQ(json["processes"][0]["unit"], "job.service");
   EXPECT_EQ(json["processes"][0]["devices"][0], "/dev/testgpu0");
   EXPECT_EQ(json["modules"][0]["name"], "testgpu");
-  EXPECT_EQ(json["plan"][0]["step"], "module");
+  EXPECT_EQ(json["plan"][0]["step"], "modprobe");
+  EXPECT_EQ(json["plan"][1]["step"], "module");
   EXPECT_TRUE(json["steps"].empty());
 }
 

@@ -27,7 +27,9 @@ class ContractStep final : public Step {
   Result<Probe> probe() override {
     Probe found = Probe::satisfied;
     for (File& file : files_) {
-      TRY(file.before, context_.root.read_if_there(file.name, kMaxFile));
+      Result<std::optional<std::string>> before = context_.root.read_if_there(file.name, kMaxFile);
+      if (!before && !before.error().reason) before.error().reason = Reason::root_failed;
+      TRY(file.before, std::move(before));
       if (file.before != file.text) found = Probe::needed;
     }
     return found;
