@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "kernel/linux_kernel.hpp"
+#include "provisioner/provision_lock.hpp"
 
 namespace driverext::cli {
 namespace {
@@ -35,7 +36,7 @@ Result<Survey> look_at_node(const Dir& root, const NodeOptions& options) {
 Result<int> with_locked_node(const NodeOptions& options,
                              const std::function<Result<int>(const Dir& root, const Survey& node)>& act) {
   TRY(const Dir root, Dir::open_root(options.root));
-  TRY(const UniqueFd lock, root.lock_folder(kProvisionLock, "a provision is running; try again when it has ended"));
+  TRY(const UniqueFd lock, lock_provision(root, "a provision is running; try again when it has ended"));
   TRY(const Survey node, look_at_node(root, options));
   return act(root, node);
 }

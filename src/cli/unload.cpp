@@ -11,6 +11,7 @@
 #include "kernel/linux_kernel.hpp"
 #include "provisioner/config.hpp"
 #include "provisioner/execute.hpp"
+#include "provisioner/provision_lock.hpp"
 #include "provisioner/unload/unload.hpp"
 #include "sys/cancellation.hpp"
 
@@ -139,7 +140,7 @@ Result<int> act(const Options& options) {
   TRY(const Dir root, Dir::open_root(options.node.root));
   UniqueFd lock;
   if (options.act == Act::carry_out) {
-    TRY(lock, root.lock_folder(kProvisionLock, "a provision is running; try again when it has ended"));
+    TRY(lock, lock_provision(root, "a provision is running; try again when it has ended"));
   }
   TRY(const Config config, read_config(root));
   TRY(const Definition definition, read_definition(root, config.driver, config.definition));

@@ -6,6 +6,7 @@
 #include "provisioner/config.hpp"
 #include "provisioner/device_reconciler.hpp"
 #include "provisioner/management.hpp"
+#include "provisioner/provision_lock.hpp"
 #include "sys/cancellation.hpp"
 
 namespace driverext {
@@ -54,6 +55,8 @@ int device_event_main(const Dir& root, Kernel& kernel) {
     std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
     return static_cast<int>(ExitCode::failed);
   }
+  const Result<UniqueFd> looking = root.wait_for_lock(kDevicesLock);
+  if (!looking) std::fprintf(stderr, "driverext: %s\n", looking.error().message().c_str());
   // From here on a restart of the unit, which the next event is, lets this run end.
   const Result<Cancellation> cancellation = Cancellation::catch_signals();
   const Result<DeviceEvent> event = reconcile_devices(root, kernel, cancellation ? cancellation->fd() : -1);

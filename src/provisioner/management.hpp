@@ -12,9 +12,6 @@
 
 namespace driverext {
 
-/// Whoever provisions holds it, and so does whoever changes what it remembers.
-constexpr std::string_view kProvisionLock = "run/driverext/lock";
-
 /// As much of a root hash as tells images apart where people read it.
 std::string short_hash(const std::string& root_hash);
 

@@ -22,6 +22,7 @@
 #include "provisioner/device_event.hpp"
 #include "provisioner/management.hpp"
 #include "provisioner/provision.hpp"
+#include "provisioner/provision_lock.hpp"
 #include "sys/cancellation.hpp"
 
 namespace driverext {
@@ -206,7 +207,7 @@ int provision_main(int argc, char** argv) {
 
   host.deadline_usec = monotonic_usec() + uint64_t{budget_of(*root).boot_sec} * 1'000'000;
   const BootGoesOn boot_goes_on(host.deadline_usec);
-  const Result<UniqueFd> lock = root->lock_folder(kProvisionLock, "another provision is running");
+  const Result<UniqueFd> lock = lock_provision(*root, "another provision is running");
   if (!lock) {
     std::fprintf(stderr, "driverext: %s\n", lock.error().message().c_str());
     return exit_with(lock.error().code == Errc::transient ? ExitCode::try_again : ExitCode::failed);

@@ -147,6 +147,7 @@ TEST_F(Unloading, NothingOfTheDriverIsLeft) {
   }
   EXPECT_FALSE(test::exists(host_.path(test::kGpuCdi)));
   EXPECT_FALSE(test::exists(host_.path("run/testgpu")));
+  EXPECT_FALSE(test::exists(host_.path("run/driverext/watched"))) << "no event is waited for";
 }
 
 // What others see of it: contract files, and where the kernel looks for firmware.
@@ -417,12 +418,10 @@ TEST_F(Unloading, WhatIsNotOursStays) {
   const std::string place = host_.path("run/driverext/mounts/foreign");
   fs::create_directories(place);
   host_.kernel.place_mount(place);
-  host_.kernel.place_node(host_.path("dev/testgpu0"), {7, 7, 0600, 0, 0});
   const UnloadResult result = unload();
   EXPECT_EQ(result.outcome, Outcome::unloaded);
   EXPECT_TRUE(test::exists(host_.path(test::kGpuCdi)));
   EXPECT_TRUE(host_.kernel.state().mounts.contains(place));
-  EXPECT_TRUE(host_.kernel.state().nodes.contains(host_.path("dev/testgpu0")));
   EXPECT_EQ(result.facts.stays.front(), "/run/driverext/mounts/foreign was not mounted by a provision");
 }
 

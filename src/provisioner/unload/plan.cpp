@@ -121,6 +121,8 @@ std::string_view unload_step_name(UnloadStepKind kind) {
       return "firmware";
     case UnloadStepKind::remove_node:
       return "device";
+    case UnloadStepKind::stop_watching:
+      return "events";
     case UnloadStepKind::remove_cdi:
       return "toolkit";
     case UnloadStepKind::remove_contract:
@@ -150,6 +152,9 @@ UnloadPlan plan_unload(const UnloadFacts& facts) {
   }
   for (size_t i = 0; i < facts.nodes.size(); ++i) {
     add(UnloadStepKind::remove_node, "/" + facts.nodes[i].path, "nothing is behind it any more", i);
+  }
+  if (facts.is_watched) {
+    add(UnloadStepKind::stop_watching, "/run/driverext/watched", "no device of it comes or goes any more");
   }
   if (!facts.cdi_file.empty()) {
     add(UnloadStepKind::remove_cdi, "/" + facts.cdi_file, "container engines are not to offer the devices");

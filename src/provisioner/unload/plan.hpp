@@ -42,6 +42,7 @@ struct UnloadFacts {
   std::vector<UnloadModule> modules;
   ProcessHolders holders;
   std::vector<RunningDaemon> daemons;        ///< in the order in which they are started
+  bool is_watched = false;                   ///< udev's events bring its device nodes up to date
   std::vector<ReportedNode> nodes;           ///< those made here that are there as the driver reports them
   std::optional<std::string> modprobe_file;  ///< what it says
   std::vector<std::string> merged;           ///< links that systemd-sysext merges, relative to the root
@@ -62,6 +63,7 @@ enum class UnloadStepKind {
   unmerge,
   reset_firmware,
   remove_node,
+  stop_watching,
   remove_cdi,
   remove_contract,
   remove_root,

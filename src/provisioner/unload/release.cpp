@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "provisioner/device_reconciler.hpp"
 #include "provisioner/driver_root.hpp"
 #include "provisioner/steps/step.hpp"
 
@@ -80,6 +81,9 @@ Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, co
       return std::string();
     case UnloadStepKind::remove_node:
       return remove_node(host, facts.nodes[step.index]);
+    case UnloadStepKind::stop_watching:
+      TRY_VOID(DeviceReconciler({.root = host.root, .kernel = host.kernel, .definition = host.definition}).withdraw());
+      return std::string();
     case UnloadStepKind::remove_cdi:
       TRY_VOID(host.root.remove_file(facts.cdi_file));
       return std::string();

@@ -11,6 +11,7 @@
 #include "driver/firmware_path.hpp"
 #include "driver/proc_files.hpp"
 #include "modules/modprobe_config.hpp"
+#include "provisioner/device_reconciler.hpp"
 #include "provisioner/driver_root.hpp"
 #include "provisioner/steps/step.hpp"
 
@@ -42,6 +43,8 @@ class UnloadSurvey {
     TRY_VOID(find_firmware_path());
     TRY_VOID(find_links());
     TRY_VOID(find_nodes());
+    TRY(const auto watched, host_.root.status(kWatchedModules));
+    facts_.is_watched = watched.has_value();
     TRY_VOID(find_cdi());
     TRY_VOID(find_root());
     return std::move(facts_);
