@@ -15,7 +15,7 @@ namespace {
 
 using test::must;
 
-constexpr test::GpuTree kTree = {.cut = 8};
+const test::GpuTree kTree = {.cut = 8};
 constexpr size_t kNodes = 9 + 8 + 2 * 56;
 constexpr int kTurns = 15;
 
