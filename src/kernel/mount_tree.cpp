@@ -1,6 +1,7 @@
 #include "kernel/mount_tree.hpp"
 
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <linux/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -75,6 +76,9 @@ Result<PlacedTree> place_mount_tree(MountTree& tree, const std::string& place) {
   TRY(placed.before, copy_mount_tree(place));
   if (move_tree(moved->fd.get(), place, kBeneath) == 0) {
     placed.how = Placing::beneath;
+    // The move makes lookups that are under way start again, slowly. One that is between two folders of the old tree
+    // when that is taken apart finds an empty one: let them come through first.
+    (void)::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
     TRY_VOID(detach_mounts(place));
     return placed;
   }
