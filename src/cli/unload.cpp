@@ -50,12 +50,6 @@ std::string what_of(const UnloadFacts& facts) {
   return printable(facts.driver) + (facts.version.empty() ? "" : " " + printable(facts.version));
 }
 
-std::vector<DaemonUnit> daemons_of(const Definition& definition) {
-  std::vector<DaemonUnit> daemons;
-  for (const DefinedDaemon& daemon : definition.daemons) daemons.push_back({daemon.unit, daemon.stop_sec});
-  return daemons;
-}
-
 void print_in_use(const UnloadResult& result) {
   for (const std::string& holder : result.plan.in_use) std::fprintf(stderr, "  %s\n", holder.c_str());
   if (!result.facts.holders.all_seen) {
@@ -146,7 +140,7 @@ Result<int> act(const Options& options) {
   TRY(const Definition definition, read_definition(root, config.driver, config.definition));
   const std::unique_ptr<Kernel> kernel = make_linux_kernel(root);
   const std::unique_ptr<Programs> programs = make_real_programs();
-  UnloadRequest request{.host = {root, *kernel, *programs, definition, daemons_of(definition)}, .kernel_release = {}};
+  UnloadRequest request{.host = {root, *kernel, *programs, definition}, .kernel_release = {}};
   if (options.act == Act::show) {
     TRY(const UnloadResult planned, describe_unload(request.host));
     return finish(options, planned);

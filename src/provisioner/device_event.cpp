@@ -7,16 +7,15 @@
 #include "provisioner/device_reconciler.hpp"
 #include "provisioner/management.hpp"
 #include "provisioner/provision_lock.hpp"
+#include "provisioner/steps/step.hpp"
 #include "sys/cancellation.hpp"
 
 namespace driverext {
 namespace {
 
-constexpr const char* kMounts = "run/driverext/mounts";
-
 // An image is mounted, and a module of the driver is loaded.
 Result<bool> is_provisioned(const Dir& root, Kernel& kernel, const Definition& definition) {
-  TRY(const std::vector<std::string> images, root.list(kMounts));
+  TRY(const std::vector<std::string> images, root.list(kImageMounts));
   if (images.empty()) return false;
   for (const DefinedModule& module : definition.modules) {
     TRY(const auto loaded, kernel.find_module(module.name));

@@ -60,11 +60,7 @@ Result<void> DeviceReconciler::apply() {
   return watch(watched_names());
 }
 
-Result<void> DeviceReconciler::withdraw() {
-  TRY(const std::vector<NodeClaim> claims, read_node_claims(context_.root, context_.definition));
-  TRY_VOID(remove_stale(claims));
-  return watch({});
-}
+Result<void> DeviceReconciler::stop_watching() { return watch({}); }
 
 Result<void> DeviceReconciler::undo() {
   Result<void> result;

@@ -39,8 +39,8 @@ class DeviceReconciler {
   Result<bool> is_satisfied();
   /// Makes it so; a failure half-way is left for undo().
   Result<void> apply();
-  /// Once the driver's modules are gone: so are the nodes that were theirs, and nobody waits for their events.
-  Result<void> withdraw();
+  /// Once the driver's modules are gone: nobody waits for their events.
+  Result<void> stop_watching();
   Result<void> undo();
   /// How many nodes were made, changed or removed.
   [[nodiscard]] size_t changes() const { return changes_; }

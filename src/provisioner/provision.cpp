@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "provisioner/release.hpp"
+#include "provisioner/attached_images.hpp"
 #include "provisioner/survey.hpp"
 
 namespace driverext {

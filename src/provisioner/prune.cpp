@@ -9,13 +9,13 @@
 #include "base/version.hpp"
 #include "host/firmware.hpp"
 #include "provisioner/plan.hpp"
+#include "provisioner/steps/step.hpp"
 #include "provisioner/verified_cache.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr std::string_view kHostModules = "usr/lib/modules";
-constexpr std::string_view kMounts = "run/driverext/mounts";
 constexpr const char* kOriginNote = "origin";
 
 // So many kernels beside the running one count as those that ran last: an OS that keeps two versions of itself goes
@@ -268,7 +268,7 @@ Result<PruneSurvey> look_for_prune(const Dir& root, const Survey& node) {
   TRY(std::vector<std::string> on_host, root.list(kHostModules));
   // Whatever else lies there is no kernel's.
   std::erase_if(on_host, [](const std::string& name) { return !check_name("kernel release", name); });
-  TRY(const std::vector<std::string> mounts, root.list(kMounts));
+  TRY(const std::vector<std::string> mounts, root.list(kImageMounts));
   survey.attached.insert(mounts.begin(), mounts.end());
   for (const auto& [release, why] : kernels_to_keep(node.inventory, node.state, node.facts.kernel_release, on_host)) {
     TRY(Facts facts, read_facts(root, FactsRequest::everything(release)));

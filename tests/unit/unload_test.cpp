@@ -97,7 +97,8 @@ class Unloading : public ::testing::Test {
   UnloadRequest request() { return {.host = unload_host(), .kernel_release = test::kSampleKernel}; }
   UnloadHost unload_host() {
     definition_ = must(read_definition(host_.root(), test::kGpuDriver));
-    return {host_.root(), host_.kernel, host_.programs, definition_, {{"testgpu-*.service", 5}}};
+    definition_.daemons = {{"keeper", "testgpu-*.service", 5}};
+    return {host_.root(), host_.kernel, host_.programs, definition_};
   }
   UnloadResult unload() { return must(unload_driver(request())); }
   void provision() { ASSERT_EQ(reason(host_.provision()), "provisioned"); }
@@ -207,7 +208,7 @@ TEST_F(Unloading, HalvesAreTakenAwayTogether) {
   ASSERT_EQ(reason(host.provision()), "provisioned");
   definition_ = must(read_definition(host.root(), test::kGpuDriver));
   const UnloadResult result =
-      must(unload_driver({.host = {host.root(), host.kernel, host.programs, definition_, {}}, .kernel_release = "x"}));
+      must(unload_driver({.host = {host.root(), host.kernel, host.programs, definition_}, .kernel_release = "x"}));
   EXPECT_EQ(result.outcome, Outcome::unloaded);
   EXPECT_EQ(result.facts.images.size(), 2U);
   EXPECT_TRUE(host.kernel.state().mounts.empty());

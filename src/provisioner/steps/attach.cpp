@@ -8,7 +8,7 @@ namespace driverext {
 
 std::string verity_name(const ImageIdentity& image) { return "driverext-" + image.root_hash; }
 
-std::string mount_name(const ImageIdentity& image) { return "run/driverext/mounts/" + image.root_hash; }
+std::string mount_name(const ImageIdentity& image) { return std::string(kImageMounts) + "/" + image.root_hash; }
 
 Result<std::optional<VerityDevice>> find_active(Kernel& kernel, const ImageIdentity& image) {
   return find_device(kernel, image, verity_name(image));

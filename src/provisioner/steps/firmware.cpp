@@ -8,12 +8,8 @@ namespace {
 class FirmwareStep final : public Step {
  public:
   explicit FirmwareStep(const StepContext& context) : context_(context) {
-    if (context.definition.firmware == FirmwareFrom::driver_root) {
-      wanted_ = "/" + context.definition.root->path + "/lib/firmware";
-    } else {
-      const KnownImage& holder = context.userland != nullptr ? *context.userland : *context.image;
-      wanted_ = "/" + mount_name(holder.identity()) + "/usr/lib/firmware";
-    }
+    const KnownImage& holder = context.userland != nullptr ? *context.userland : *context.image;
+    wanted_ = wanted_firmware_path(context.definition, holder.identity()).value_or("");
   }
 
   Result<Probe> probe() override {
@@ -51,6 +47,17 @@ class FirmwareStep final : public Step {
 };
 
 }  // namespace
+
+std::optional<std::string> wanted_firmware_path(const Definition& definition, const ImageIdentity& user_part) {
+  switch (definition.firmware) {
+    case FirmwareFrom::host:
+      return std::nullopt;
+    case FirmwareFrom::driver_root:
+      return "/" + definition.root->path + "/lib/firmware";
+    default:
+      return "/" + mount_name(user_part) + "/usr/lib/firmware";
+  }
+}
 
 std::unique_ptr<Step> make_firmware_step(const StepContext& context) { return std::make_unique<FirmwareStep>(context); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
@@ -74,9 +75,15 @@ std::unique_ptr<Step> make_merge_step(const StepContext& context);
 std::unique_ptr<Step> make_contract_step(const StepContext& context);
 std::unique_ptr<Step> make_commit_step(const StepContext& context);
 
+/// A folder for each image that is mounted, named by its root hash. Sources and builders lie there too.
+constexpr const char* kImageMounts = "run/driverext/mounts";
+
 /// Name of the dm-verity device of an image, and where it is mounted (relative to the root).
 std::string verity_name(const ImageIdentity& image);
 std::string mount_name(const ImageIdentity& image);
+
+/// Where the kernel is to look for firmware first, by the definition; nothing: it says nothing of it.
+std::optional<std::string> wanted_firmware_path(const Definition& definition, const ImageIdentity& user_part);
 
 /// The image's dm-verity device, if it is there. Errors: Errc::conflict if a device of its name
 /// runs over another root hash, Reason::data_corrupt if the kernel has met a wrong block in it.

@@ -43,7 +43,7 @@ struct UnloadFacts {
   ProcessHolders holders;
   std::vector<RunningDaemon> daemons;        ///< in the order in which they are started
   bool is_watched = false;                   ///< udev's events bring its device nodes up to date
-  std::vector<ReportedNode> nodes;           ///< those made here that are there as the driver reports them
+  std::vector<StaleNode> nodes;              ///< those that will lead nowhere, or do already
   std::optional<std::string> modprobe_file;  ///< what it says
   std::vector<std::string> merged;           ///< links that systemd-sysext merges, relative to the root
   std::string firmware_path;                 ///< where the kernel looks for firmware first, if that is the driver's

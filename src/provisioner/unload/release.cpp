@@ -1,10 +1,8 @@
 #include "provisioner/unload/release.hpp"
 
-#include <cerrno>
-
+#include "provisioner/attached_images.hpp"
 #include "provisioner/device_reconciler.hpp"
 #include "provisioner/driver_root.hpp"
-#include "provisioner/steps/step.hpp"
 
 namespace driverext {
 namespace {
@@ -25,15 +23,15 @@ Result<std::string> unmerge(const UnloadHost& host, const std::string& link) {
   return std::string();
 }
 
-Result<std::string> remove_node(const UnloadHost& host, const ReportedNode& node) {
-  const std::string path = host.root.path_of(node.path);
+Result<std::string> remove_node(const UnloadHost& host, const StaleNode& stale) {
+  const std::string path = host.root.path_of(stale.path);
   TRY(const auto found, host.kernel.find_node(path));
-  const bool is_it = found && found->major == node.node.major && found->minor == node.node.minor;
+  const bool is_it = found && found->major == stale.node.major && found->minor == stale.node.minor;
   const Result<void> removed = is_it ? host.kernel.remove_node(path) : Result<void>();
-  remove_folder(host.root, parent_of(node.path));
-  const std::string link = node_link_name(node.node);
+  remove_folder(host.root, parent_of(stale.path));
+  const std::string link = char_link_name(stale.node);
   TRY(const auto target, host.root.read_link(link));
-  if (target == node_link_target(node)) TRY_VOID(host.root.remove_file(link));
+  if (target && is_char_link_to(*target, stale.path)) TRY_VOID(host.root.remove_file(link));
   if (!removed) return removed.error();
   return std::string();
 }
@@ -46,31 +44,12 @@ Result<std::string> remove_root(const UnloadHost& host, const std::string& place
   return std::string();
 }
 
-Result<std::string> release_image(const UnloadHost& host, const AttachedImage& image) {
-  ImageIdentity identity;
-  identity.root_hash = image.root_hash;
-  const std::string place = mount_name(identity);
-  const std::string target = host.root.path_of(place);
-  Result<void> unmounted = image.is_mounted ? host.kernel.unmount(target) : Result<void>();
-  const bool is_busy = !unmounted && unmounted.error().os_error == EBUSY;
-  if (is_busy) unmounted = host.kernel.detach(target);
-  if (!unmounted) return std::move(unmounted).error();
-  // The kernel removes the device with its last user.
-  TRY_VOID(host.kernel.close_verity(verity_name(identity)));
-  (void)host.root.remove_dir(place);
-  const auto device = host.kernel.find_verity(verity_name(identity));
-  const bool is_still_there = device && *device;
-  if (!is_still_there && !is_busy) return std::string();
-  return std::string("files of it are still in use; it goes with its last user");
+Result<std::string> release_attached(const UnloadHost& host, const AttachedImage& image) {
+  TRY(const Released released, release_image(host.kernel, host.root, image.root_hash));
+  return std::string(released == Released::gone ? "" : "files of it are still in use; it goes with its last user");
 }
 
 }  // namespace
-
-std::string node_link_name(const DeviceNode& node) {
-  return "dev/char/" + std::to_string(node.major) + ":" + std::to_string(node.minor);
-}
-
-std::string node_link_target(const ReportedNode& reported) { return "../" + reported.path.substr(4); }
 
 Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, const PlannedUnload& step) {
   switch (step.kind) {
@@ -82,7 +61,7 @@ Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, co
     case UnloadStepKind::remove_node:
       return remove_node(host, facts.nodes[step.index]);
     case UnloadStepKind::stop_watching:
-      TRY_VOID(DeviceReconciler({.root = host.root, .kernel = host.kernel, .definition = host.definition}).withdraw());
+      TRY_VOID(DeviceReconciler({.root = host.root, .kernel = host.kernel, .definition = host.definition}).stop_watching());
       return std::string();
     case UnloadStepKind::remove_cdi:
       TRY_VOID(host.root.remove_file(facts.cdi_file));
@@ -93,7 +72,7 @@ Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, co
     case UnloadStepKind::remove_root:
       return remove_root(host, facts.driver_root);
     case UnloadStepKind::release_image:
-      return release_image(host, facts.images[step.index]);
+      return release_attached(host, facts.images[step.index]);
     default:
       return make_error(Errc::internal, "not a step after the modules are gone");
   }

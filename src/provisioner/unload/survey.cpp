@@ -9,8 +9,8 @@
 #include "base/text.hpp"
 #include "driver/driver_holders.hpp"
 #include "driver/firmware_path.hpp"
-#include "driver/proc_files.hpp"
 #include "modules/modprobe_config.hpp"
+#include "provisioner/attached_images.hpp"
 #include "provisioner/device_reconciler.hpp"
 #include "provisioner/driver_root.hpp"
 #include "provisioner/steps/step.hpp"
@@ -18,10 +18,7 @@
 namespace driverext {
 namespace {
 
-constexpr const char* kMounts = "run/driverext/mounts";
-constexpr const char* kMerged = "run/extensions";
 constexpr size_t kMaxSpec = size_t{1} << 20;
-constexpr size_t kMaxDevices = 65536;
 constexpr unsigned kAskSec = 10;
 
 struct OurImage {
@@ -53,7 +50,7 @@ class UnloadSurvey {
  private:
   // What a provision mounts, it leaves under the root hash; the manifest there was compared with the signed one.
   Result<void> find_images() {
-    TRY(const std::vector<std::string> hashes, host_.root.list(kMounts));
+    TRY(const std::vector<std::string> hashes, host_.root.list(kImageMounts));
     for (const std::string& hash : hashes) {
       ImageIdentity identity;
       identity.root_hash = hash;
@@ -70,9 +67,7 @@ class UnloadSurvey {
         facts_.stays.push_back("/" + place + " was not mounted by a provision");
         continue;
       }
-      const auto text = host_.root.read_if_there(place + "/" + std::string(kManifestPath), kMaxManifestSize);
-      if (!text || !*text) continue;
-      Result<Manifest> manifest = parse_manifest(**text);
+      std::optional<Manifest> manifest = mounted_manifest(host_.root, hash);
       if (!manifest || manifest->driver != host_.definition.name) continue;
       facts_.images.push_back({hash, manifest->version, true});
       images_.push_back({hash, *std::move(manifest)});
@@ -166,15 +161,15 @@ class UnloadSurvey {
 
   // One question for all of them. Without systemd there is no such service.
   void find_daemons() {
-    if (host_.daemons.empty()) return;
+    if (host_.definition.daemons.empty()) return;
     std::vector<std::string> argv = {
         "systemctl",  "list-units", "--plain", "--no-legend",
         "--no-pager", "--full",     "--all",   "--state=active,activating,reloading,deactivating",
         "--"};
-    for (const DaemonUnit& daemon : host_.daemons) argv.push_back(daemon.unit);
+    for (const DefinedDaemon& daemon : host_.definition.daemons) argv.push_back(daemon.unit);
     const Result<std::string> listed = host_.programs.run({.argv = argv, .timeout_sec = kAskSec});
     if (!listed) return;
-    for (const DaemonUnit& daemon : host_.daemons) {
+    for (const DefinedDaemon& daemon : host_.definition.daemons) {
       for (const std::string& line : split(*listed, '\n')) {
         const std::string unit(trim(std::string_view(line).substr(0, line.find(' '))));
         const bool is_known = std::any_of(facts_.daemons.begin(), facts_.daemons.end(),
@@ -186,50 +181,29 @@ class UnloadSurvey {
   }
 
   Result<void> find_links() {
-    TRY(const std::vector<std::string> names, host_.root.list(kMerged));
-    for (const std::string& name : names) {
-      const std::string link = std::string(kMerged) + "/" + name;
-      TRY(const auto target, host_.root.read_link(link));
-      const bool is_ours = target && std::any_of(images_.begin(), images_.end(), [&](const OurImage& image) {
-                             return target->ends_with("driverext/mounts/" + image.root_hash);
-                           });
-      if (is_ours) facts_.merged.push_back(link);
+    for (const OurImage& image : images_) {
+      TRY(const std::vector<std::string> links, merge_links(host_.root, image.root_hash));
+      facts_.merged.insert(facts_.merged.end(), links.begin(), links.end());
     }
     return {};
   }
 
-  // Only what is as the driver reports it, and only if it leaves nodes to be made: others have an owner of their own.
+  // What the driver reports, if it leaves nodes to be made: others have an owner of their own. And what has a name of the
+  // driver's and leads nowhere, which is all of them if it is not loaded.
   Result<void> find_nodes() {
+    const NodeFinder find = [&](const std::string& path) { return host_.kernel.find_node(host_.root.path_of(path)); };
     const auto reported = read_reported_nodes(host_.root, host_.definition);
-    if (!reported) return find_nodes_left_over();
-    for (const ReportedNode& node : *reported) {
-      TRY(const auto found, host_.kernel.find_node(host_.root.path_of(node.path)));
-      const bool is_it = found && found->major == node.node.major && found->minor == node.node.minor;
-      if (is_it && node.may_make) facts_.nodes.push_back(node);
-    }
-    return {};
-  }
-
-  // A driver that is not loaded reports nothing: those of its names whose number is nobody's.
-  Result<void> find_nodes_left_over() {
-    if (!facts_.modules.empty()) return {};
-    TRY(const auto text, host_.root.read_if_there("proc/devices", kMaxDevices));
-    if (!text) return {};
-    std::set<unsigned> majors;
-    for (const auto& [name, major] : parse_proc_devices(*text)) majors.insert(major);
-    for (const DefinedNode& defined : host_.definition.nodes) {
-      const std::string folder = defined.node.substr(0, defined.node.rfind('/'));
-      TRY(const std::vector<std::string> names, host_.root.list(folder));
-      for (const std::string& name : names) {
-        ReportedNode node;
-        node.path = folder + "/" + name;
-        if (!is_node_of(node.path, defined.node)) continue;
-        TRY(const auto found, host_.kernel.find_node(host_.root.path_of(node.path)));
-        if (!found || majors.contains(found->major)) continue;
-        node.node = *found;
-        facts_.nodes.push_back(std::move(node));
+    if (reported) {
+      for (const ReportedNode& node : *reported) {
+        TRY(const auto found, find(node.path));
+        if (found && node.may_make) facts_.nodes.push_back({node.path, *found});
       }
+    } else if (!facts_.modules.empty()) {
+      return {};
     }
+    TRY(const std::vector<NodeClaim> claims, read_node_claims(host_.root, host_.definition));
+    TRY(const std::vector<StaleNode> stale, find_stale_nodes(host_.root, claims, find));
+    for (const StaleNode& node : stale) facts_.nodes.push_back({node.path, node.node});
     return {};
   }
 
@@ -251,17 +225,13 @@ class UnloadSurvey {
 
   // As a provision sets it; somebody else's stays.
   Result<void> find_firmware_path() {
-    if (host_.definition.firmware == FirmwareFrom::host) return {};
-    std::vector<std::string> ours;
-    if (host_.definition.root) ours.push_back("/" + host_.definition.root->path + "/lib/firmware");
-    for (const AttachedImage& image : facts_.images) {
-      ImageIdentity identity;
-      identity.root_hash = image.root_hash;
-      ours.push_back("/" + mount_name(identity) + "/usr/lib/firmware");
-    }
-    for (const std::string& path : ours) {
-      TRY(const FirmwarePath now, read_firmware_path(host_.root, path));
-      if (now.use == FirmwarePathUse::ours) facts_.firmware_path = path;
+    std::vector<ImageIdentity> images(1);  // the driver root is there without one too
+    for (const AttachedImage& image : facts_.images) images.emplace_back().root_hash = image.root_hash;
+    for (const ImageIdentity& identity : images) {
+      const std::optional<std::string> path = wanted_firmware_path(host_.definition, identity);
+      if (!path) return {};
+      TRY(const FirmwarePath now, read_firmware_path(host_.root, *path));
+      if (now.use == FirmwarePathUse::ours) facts_.firmware_path = *path;
     }
     return {};
   }

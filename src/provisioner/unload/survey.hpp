@@ -1,8 +1,6 @@
 // What an unload finds on the host: what is loaded, who holds it, and what a provision left beside it.
 #pragma once
 
-#include <vector>
-
 #include "base/result.hpp"
 #include "driver/definition.hpp"
 #include "kernel/kernel.hpp"
@@ -14,18 +12,11 @@ namespace driverext {
 
 constexpr size_t kMaxModprobeFile = size_t{1} << 20;
 
-/// A service that holds the driver while it runs.
-struct DaemonUnit {
-  std::string unit;  ///< or a pattern of systemctl(1)
-  unsigned stop_sec = 10;
-};
-
 struct UnloadHost {
   const Dir& root;
   Kernel& kernel;
   Programs& programs;
   const Definition& definition;
-  std::vector<DaemonUnit> daemons;  ///< in the order in which they are started
 };
 
 /// Changes nothing. Errors: what keeps the modules from being known.

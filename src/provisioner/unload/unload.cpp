@@ -198,7 +198,7 @@ class Unload {
       TRY(const auto found, request_.host.kernel.find_node(path));
       if (!node.may_make || !found || found == node.node) continue;
       TRY_VOID(request_.host.kernel.make_node(path, node.node));
-      TRY_VOID(request_.host.root.make_link(node_link_target(node), node_link_name(node.node)));
+      TRY_VOID(request_.host.root.make_link(char_link_target(node.path), char_link_name(node.node)));
     }
     return {};
   }

@@ -6,6 +6,7 @@
  *   mig enable MINOR | mig disable MINOR
  *   gi create MINOR GI [CIS] | gi destroy MINOR GI         CIS compute instances in it, 1 unless told
  *   ci create MINOR GI CI | ci destroy MINOR GI CI
+ *   compute default MINOR | compute exclusive MINOR         as nvidia-smi -c does
  *
  * After each the module has a "change" event for udev. The first line that can't be done is the write's error: EBUSY
  * for a GPU that is open or still has instances, EEXIST, ENODEV for no such GPU, ENOENT for no such instance, EINVAL.
@@ -62,12 +63,32 @@ static int change_instances(const char *line)
 	return -EINVAL;
 }
 
+static int change_compute_mode(const char *line)
+{
+	char mode[10];
+	unsigned int minor;
+	struct gpu *gpu;
+
+	if (sscanf(line, "compute %9s %u", mode, &minor) != 2)
+		return -EINVAL;
+	gpu = nvidia_gpu(minor);
+	if (!gpu)
+		return -ENODEV;
+	gpu->exclusive = strcmp(mode, "exclusive") == 0;
+	return gpu->exclusive || strcmp(mode, "default") == 0 ? 0 : -EINVAL;
+}
+
 static int change(const char *line)
 {
 	int error;
 
 	mutex_lock(&nvidia_lock);
-	error = str_has_prefix(line, "gpu ") ? change_gpu(line) : change_instances(line);
+	if (str_has_prefix(line, "gpu "))
+		error = change_gpu(line);
+	else if (str_has_prefix(line, "compute "))
+		error = change_compute_mode(line);
+	else
+		error = change_instances(line);
 	mutex_unlock(&nvidia_lock);
 	if (error) {
 		pr_info("NVRM: stand-in: \"%s\": error %d\n", line, error);

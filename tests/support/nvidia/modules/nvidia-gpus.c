@@ -130,8 +130,9 @@ static int information_show(struct seq_file *s, void *unused)
 		   "Bus Location: \t %s\n"
 		   "Device Minor: \t %u\n"
 		   "GPU Firmware: \t " NVIDIA_STANDIN_VERSION "\n"
-		   "GPU Excluded:\t No\n",
-		   36 + gpu->bus, gpu->uuid, gpu->bus_location, gpu->minor);
+		   "GPU Excluded:\t No\n"
+		   "Compute Mode: \t %s\n", /* of the stand-in's own */
+		   36 + gpu->bus, gpu->uuid, gpu->bus_location, gpu->minor, gpu->exclusive ? "Exclusive" : "Default");
 	return 0;
 }
 

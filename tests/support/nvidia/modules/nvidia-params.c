@@ -40,6 +40,11 @@ bool nvidia_wants_firmware;
 module_param_named(standin_firmware, nvidia_wants_firmware, bool, 0444);
 MODULE_PARM_DESC(standin_firmware, "GPUs open only if nvidia/VERSION/gsp_ga10x.bin is found");
 
+/* nvidia-smi reads it below /sys/module. */
+static char *standin_compute_cap = "9.0";
+module_param(standin_compute_cap, charp, 0444);
+MODULE_PARM_DESC(standin_compute_cap, "compute capability of the GPUs");
+
 static int version_show(struct seq_file *s, void *unused)
 {
 	seq_puts(s, "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  " NVIDIA_STANDIN_VERSION

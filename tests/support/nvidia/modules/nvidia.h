@@ -25,6 +25,7 @@ struct gpu {
 	unsigned int users; /* open files */
 	bool present;
 	bool mig;
+	bool exclusive; /* one process at a time may compute on it */
 	u8 cis[NVIDIA_MAX_GIS]; /* compute instances of each GPU instance, one bit each */
 	u16 gis;                /* GPU instances, one bit each */
 };

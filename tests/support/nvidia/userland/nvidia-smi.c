@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A stand-in for nvidia-smi. Like the real one it exits with NVML's error number. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "driver.h"
 #include "nvml.h"
+
+/* What is asked of it, of one GPU or of each. */
+struct request {
+	int list;
+	int asks_compute_cap;
+	const char *compute_mode; /* "exclusive" or "default"; NULL: not to be set */
+	long index;               /* -1: each */
+};
 
 static int failed(nvmlReturn_t result)
 {
@@ -32,16 +43,80 @@ static void list_migs(nvmlDevice_t gpu)
 	}
 }
 
+static int parse(int argc, char **argv, struct request *request)
+{
+	static const char *const modes[][3] = {
+		{ "0", "DEFAULT", "default" },
+		{ "3", "EXCLUSIVE_PROCESS", "exclusive" },
+	};
+
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+
+		if (strcmp(argv[i], "-L") == 0) {
+			request->list = 1;
+		} else if (strcmp(argv[i], "--query-gpu=compute_cap") == 0) {
+			request->asks_compute_cap = 1;
+		} else if (strcmp(argv[i], "--format=csv,noheader") == 0) {
+			continue;
+		} else if (strcmp(argv[i], "-i") == 0 && *value) {
+			request->index = atol(value);
+			i++;
+		} else if (strcmp(argv[i], "-c") == 0) {
+			for (int mode = 0; mode < 2; mode++)
+				if (strcmp(value, modes[mode][0]) == 0 || strcmp(value, modes[mode][1]) == 0)
+					request->compute_mode = modes[mode][2];
+			if (!request->compute_mode)
+				return -1;
+			i++;
+		} else {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int set_compute_mode(nvmlDevice_t device, unsigned int index, const char *mode)
+{
+	FILE *control = fopen("/proc/driver/nvidia/standin", "we");
+	unsigned int minor = 0;
+
+	nvmlDeviceGetMinorNumber(device, &minor);
+	if (!control || fprintf(control, "compute %s %u\n", mode, minor) < 0 || fclose(control)) {
+		printf("Unable to set the compute mode for GPU %u\n", index);
+		return -1;
+	}
+	printf("Set compute mode to %s for GPU %u.\n", mode, index);
+	return 0;
+}
+
+/* Of one GPU; what was asked for beside lists. */
+static int answer(const struct request *request, nvmlDevice_t device, unsigned int index)
+{
+	char line[32] = "";
+
+	if (request->asks_compute_cap) {
+		if (driver_read_line("/sys/module/nvidia/parameters/standin_compute_cap", O_RDONLY, line, sizeof(line)))
+			return -1;
+		puts(line);
+	}
+	return request->compute_mode ? set_compute_mode(device, index, request->compute_mode) : 0;
+}
+
 int main(int argc, char **argv)
 {
-	int list = argc == 2 && strcmp(argv[1], "-L") == 0;
+	struct request request = { .index = -1 };
 	unsigned int count = 0;
 	nvmlReturn_t result;
+	int list, asks;
 
-	if (argc != 1 && !list) {
-		printf("Usage: %s [-L]\n", argv[0]);
+	if (parse(argc, argv, &request)) {
+		printf("Usage: %s [-L] [-i INDEX] [-c DEFAULT|EXCLUSIVE_PROCESS]\n"
+		       "       [--query-gpu=compute_cap --format=csv,noheader]\n", argv[0]);
 		return NVML_ERROR_INVALID_ARGUMENT;
 	}
+	list = request.list;
+	asks = request.asks_compute_cap || request.compute_mode;
 	result = nvmlInit_v2();
 	if (result != NVML_SUCCESS)
 		return failed(result);
@@ -50,7 +125,11 @@ int main(int argc, char **argv)
 	return NVML_ERROR_GPU_IS_LOST;
 #endif
 	nvmlDeviceGetCount_v2(&count);
-	if (!list) {
+	if (request.index >= (long)count) {
+		puts("No devices were found");
+		return NVML_ERROR_NOT_FOUND;
+	}
+	if (!list && !asks) {
 		char version[32] = "";
 
 		nvmlSystemGetDriverVersion(version, sizeof(version));
@@ -62,7 +141,14 @@ int main(int argc, char **argv)
 		nvmlDevice_t device;
 		char uuid[64] = "";
 
+		if (request.index >= 0 && request.index != (long)i)
+			continue;
 		nvmlDeviceGetHandleByIndex_v2(i, &device);
+		if (asks) {
+			if (answer(&request, device, i))
+				return NVML_ERROR_INVALID_ARGUMENT;
+			continue;
+		}
 		nvmlDeviceGetUUID(device, uuid, sizeof(uuid));
 		if (list) {
 			printf("GPU %u: Stand-in (UUID: %s)\n", i, uuid);
@@ -71,7 +157,7 @@ int main(int argc, char **argv)
 			printf("| %3u  Stand-in  %-43s |\n", i, uuid);
 		}
 	}
-	if (!list)
+	if (!list && !asks)
 		puts("+------------------------------------------------------------+");
 	nvmlShutdown();
 	return 0;
