@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "acquire/acquire.hpp"
+#include "base/json.hpp"
 #include "channel/http.hpp"
 #include "config.h"
 #include "kernel/linux_kernel.hpp"
@@ -14,6 +15,7 @@
 #include "log/notify.hpp"
 #include "provisioner/acquisition.hpp"
 #include "provisioner/config.hpp"
+#include "provisioner/status.hpp"
 
 namespace driverext {
 namespace {
@@ -77,9 +79,22 @@ class Teller {
   uint64_t told_usec_ = 0;
 };
 
+bool is_unloaded(const Dir& root) {
+  const auto text = root.read_if_there(kStatusFile, kMaxStatusSize);
+  if (!text || !*text) return false;
+  const Result<Json> status = parse_json(**text, {.max_size = kMaxStatusSize});
+  return status && status->is_object() && status->contains("reason") &&
+         (*status)["reason"] == reason_info(Reason::unloaded).code;
+}
+
 // By the unit, so that its own state tells the outcome. Container engines are ordered after it, not bound to it: none
 // of them is restarted.
-void run_pipeline_again(Programs& programs) {
+void run_pipeline_again(const Dir& root, Programs& programs) {
+  // Somebody has unloaded the driver on purpose, perhaps to take its hardware out.
+  if (is_unloaded(root)) {
+    log_message(Priority::notice, "the driver was unloaded meanwhile; to have it again: driverext provision");
+    return;
+  }
   const Result<std::string> restarted =
       programs.run({.argv = {"systemctl", "restart", "driverext.service"}, .timeout_sec = kRestartTimeoutSec});
   if (!restarted) log_message(Priority::info, "driverext.service did not come up: " + restarted.error().message());
@@ -106,7 +121,7 @@ int acquire(const Host& host, const std::string& kernel_release) {
                  {FieldName::root_hash, acquired->root_hash},
                  {FieldName::kernel_release, kernel_release}});
     teller.tell(Reason::provisioned, text);
-    run_pipeline_again(host.programs);
+    run_pipeline_again(host.root, host.programs);
     // It was put aside: perhaps there is a newer one later.
     const auto still_wanted = host.root.status(kAcquireWanted);
     return still_wanted && *still_wanted ? static_cast<int>(ExitCode::try_again) : 0;
@@ -118,7 +133,7 @@ int acquire(const Host& host, const std::string& kernel_release) {
   // Interrupted, or another one is at it: there is no outcome. The same answer as the last time is no news.
   const bool has_outcome = reason != Reason::building && reason != Reason::fetching;
   const bool is_news = has_outcome && (!before || before->reason != reason);
-  if (is_news) run_pipeline_again(host.programs);
+  if (is_news) run_pipeline_again(host.root, host.programs);
   if (reason == Reason::put_aside) return static_cast<int>(ExitCode::try_again);
   return static_cast<int>(reason_info(reason).exit_code);
 }

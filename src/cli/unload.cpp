@@ -132,10 +132,6 @@ int finish(const Options& options, const UnloadResult& result) {
 
 Result<int> act(const Options& options) {
   TRY(const Dir root, Dir::open_root(options.node.root));
-  UniqueFd lock;
-  if (options.act == Act::carry_out) {
-    TRY(lock, lock_provision(root, "a provision is running; try again when it has ended"));
-  }
   TRY(const Config config, read_config(root));
   TRY(const Definition definition, read_definition(root, config.driver, config.definition));
   const std::unique_ptr<Kernel> kernel = make_linux_kernel(root);
@@ -147,6 +143,7 @@ Result<int> act(const Options& options) {
   }
   TRY(const Facts facts, read_facts(root));
   request.kernel_release = facts.kernel_release;
+  request.lock = [&root] { return lock_provision(root, "a provision is running; try again when it has ended"); };
   std::unique_ptr<HolderWatch> watch;
   if (options.wait_sec != 0) {
     TRY(watch, make_holder_watch(root));

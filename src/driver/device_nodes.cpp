@@ -42,13 +42,8 @@ class Reporter {
       TRY(const bool met, is_met(condition));
       wanted_ = wanted_ && met;
     }
-    if (!major && (defined.optional || !wanted_)) return {};
-    if (!major) {
-      return make_error(Errc::not_found, Reason::device_missing,
-                        "the driver did not register \"" + defined.registered_as.front() + "\" in /proc/devices");
-    }
     ReportedNode like;
-    like.node.major = *major;
+    like.node.major = major.value_or(0);
     like.node.mode = kDefaultMode;
     like.optional = defined.optional;
     like.in_containers = defined.in_containers;
@@ -56,6 +51,11 @@ class Reporter {
       TRY(const Lines* lines, lines_of(defined.permissions));
       read_permissions(*lines, like);
       claim_->may_remove = claim_->may_remove && like.may_make;
+    }
+    if (!major && (defined.optional || !wanted_)) return {};
+    if (!major) {
+      return make_error(Errc::not_found, Reason::device_missing,
+                        "the driver did not register \"" + defined.registered_as.front() + "\" in /proc/devices");
     }
     if (!defined.each.empty()) return add_each(defined, like);
     claim_->is_complete = false;
@@ -156,6 +156,7 @@ class Reporter {
       const Lines lines = parse_key_values(**text);
       ReportedNode reported = like;
       if (defined.permissions.empty()) read_permissions(lines, reported);
+      claim_->may_remove = claim_->may_remove && reported.may_make;
       TRY(const auto minor, minor_of(defined, file, lines, index));
       if (!minor) continue;
       if (defined.in_containers) name_device(defined, lines, index, reported);

@@ -112,7 +112,17 @@ HolderQuery holder_query(const Dir& root, const Definition& definition, const st
     if (!devices) continue;
     for (const KernelDevice& device : *devices) add(query.devices, {device.major, device.minor});
   }
-  for (const DefinedNode& node : definition.nodes) query.nodes.push_back("/" + node.node);
+  const auto text = root.read_if_there("proc/devices", kMaxReport);
+  const auto registered = parse_proc_devices(text && *text ? std::string_view(**text) : std::string_view());
+  for (const DefinedNode& node : definition.nodes) {
+    query.nodes.push_back("/" + node.node);
+    // Also those that the driver does not report, or no longer.
+    for (const std::string& name : node.registered_as) {
+      if (const auto found = registered.find(name); found != registered.end()) {
+        add(query.devices, {found->second, std::nullopt});
+      }
+    }
+  }
   if (const auto reported = read_reported_nodes(root, definition)) {
     for (const ReportedNode& node : *reported) add(query.devices, {node.node.major, node.node.minor});
   }

@@ -95,9 +95,10 @@ std::optional<Container> container_by_name(std::string_view name, std::string_vi
   return std::nullopt;
 }
 
-// "pod1234-..." or "kubepods-burstable-pod1234_....slice"
+// "pod1234-..." or "kubepods-burstable-pod1234_....slice", with the container behind it if it has no folder of its own:
+// "kubepods-pod1234.slice:cri-containerd:ID".
 std::string pod_in(std::string_view name) {
-  name = without(name, ".slice");
+  name = without(name.substr(0, name.find(':')), ".slice");
   const size_t at = name.rfind("pod");
   if (at == std::string_view::npos || (at != 0 && !name.starts_with("kubepods-"))) return {};
   std::string uid(name.substr(at + 3));

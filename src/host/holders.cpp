@@ -168,12 +168,14 @@ class Search {
 Result<std::optional<ModuleUse>> read_module_use(const Dir& root, const std::string& name) {
   constexpr size_t kMaxNumber = 64;
   const std::string folder = "sys/module/" + name;
-  // What is built in, or cannot be unloaded at all, has no use count.
+  // What is built in has neither; where modules cannot be unloaded they have no use count.
   TRY(const auto text, root.read_if_there(folder + "/refcnt", kMaxNumber));
-  if (!text) return std::optional<ModuleUse>();
+  TRY(const auto state, root.status(folder + "/initstate"));
+  if (!text && !state) return std::optional<ModuleUse>();
   ModuleUse use;
   use.name = name;
-  const std::string_view digits = trim(*text);
+  use.is_removable = text.has_value();
+  const std::string_view digits = trim(text.value_or(""));
   (void)std::from_chars(digits.data(), digits.data() + digits.size(), use.references);
   TRY(use.used_by, root.list(folder + "/holders"));
   return std::optional(std::move(use));

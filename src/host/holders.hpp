@@ -68,6 +68,7 @@ struct ModuleUse {
   std::string name;                  ///< as /proc/modules spells it
   unsigned references = 0;           ///< its use count: one for each module in used_by, the others are devices in use
   std::vector<std::string> used_by;  ///< modules
+  bool is_removable = true;          ///< false: this kernel unloads no modules
   bool operator==(const ModuleUse&) const = default;
 
   /// Not explained by modules.

@@ -1,6 +1,7 @@
 #include "provisioner/attached_images.hpp"
 
 #include <cerrno>
+#include <functional>
 
 namespace driverext {
 namespace {
@@ -13,10 +14,23 @@ ImageIdentity identity_of(const std::string& root_hash) {
   return image;
 }
 
+// Links are told by the image that they lead to.
+Result<std::vector<std::string>> links_where(const Dir& root, const std::function<bool(const std::string&)>& is_it) {
+  const std::string mounts = "../" + std::string(kImageMounts).substr(std::string_view("run/").size()) + "/";
+  TRY(const std::vector<std::string> names, root.list(kExtensions));
+  std::vector<std::string> links;
+  for (const std::string& name : names) {
+    const std::string link = std::string(kExtensions) + "/" + name;
+    TRY(const auto target, root.read_link(link));
+    if (target && target->starts_with(mounts) && is_it(target->substr(mounts.size()))) links.push_back(link);
+  }
+  return links;
+}
+
 Result<void> release_if_unused(const StepContext& context, const std::string& root_hash) {
   const std::optional<Manifest> manifest = mounted_manifest(context.root, root_hash);
-  const bool is_drivers = manifest && manifest->driver == context.config.driver &&
-                          (manifest->is_loadable() || manifest->has_userland());
+  const bool is_drivers =
+      manifest && manifest->driver == context.config.driver && (manifest->is_loadable() || manifest->has_userland());
   if (!is_drivers) return {};
   const std::string target = context.root.path_of(mount_name(identity_of(root_hash)));
   TRY(const auto mounted, context.kernel.find_mount(target));
@@ -39,14 +53,14 @@ std::optional<Manifest> mounted_manifest(const Dir& root, const std::string& roo
 }
 
 Result<std::vector<std::string>> merge_links(const Dir& root, const std::string& root_hash) {
-  TRY(const std::vector<std::string> names, root.list(kExtensions));
-  std::vector<std::string> links;
-  for (const std::string& name : names) {
-    const std::string link = std::string(kExtensions) + "/" + name;
-    TRY(const auto target, root.read_link(link));
-    if (target && target->ends_with("/" + root_hash)) links.push_back(link);
-  }
-  return links;
+  return links_where(root, [&](const std::string& image) { return image == root_hash; });
+}
+
+Result<std::vector<std::string>> dangling_merge_links(const Dir& root) {
+  return links_where(root, [&](const std::string& image) {
+    const auto there = root.status(mount_name(identity_of(image)));
+    return there && !*there;
+  });
 }
 
 Result<Released> release_image(Kernel& kernel, const Dir& root, const std::string& root_hash) {

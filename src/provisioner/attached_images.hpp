@@ -15,6 +15,8 @@ std::optional<Manifest> mounted_manifest(const Dir& root, const std::string& roo
 
 /// The links in run/extensions by which systemd-sysext merges it, relative to the root.
 Result<std::vector<std::string>> merge_links(const Dir& root, const std::string& root_hash);
+/// Those that lead to an image which is not there any more.
+Result<std::vector<std::string>> dangling_merge_links(const Dir& root);
 
 enum class Released {
   gone,

@@ -13,15 +13,24 @@
 namespace driverext {
 namespace {
 
-// An image is mounted, and a module of the driver is loaded.
-Result<bool> is_provisioned(const Dir& root, Kernel& kernel, const Definition& definition) {
+// A provision has left its image mounted, and looks after device nodes.
+Result<bool> is_provisioned(const Dir& root) {
   TRY(const std::vector<std::string> images, root.list(kImageMounts));
-  if (images.empty()) return false;
-  for (const DefinedModule& module : definition.modules) {
-    TRY(const auto loaded, kernel.find_module(module.name));
-    if (loaded) return true;
+  TRY(const auto watched, root.status(kWatchedModules));
+  return !images.empty() && watched;
+}
+
+// A driver that lost its last device, or a module, does not report what it must; what it lost goes all the same.
+Result<std::string> follow(DeviceReconciler& reconciler) {
+  const Result<bool> satisfied = reconciler.is_satisfied();
+  if (satisfied && *satisfied) return std::string();
+  if (satisfied) {
+    TRY_VOID(reconciler.apply());
+    return reconciler.remark();
   }
-  return false;
+  if (satisfied.error().reason != Reason::device_missing) return satisfied.error();
+  TRY_VOID(reconciler.remove_stale());
+  return satisfied.error().message();
 }
 
 }  // namespace
@@ -31,19 +40,18 @@ Result<DeviceEvent> reconcile_devices(const Dir& root, Kernel& kernel, int cance
   TRY(const Config config, read_config(root));
   event.driver = config.driver;
   TRY(const Definition definition, read_definition(root, config.driver, config.definition));
-  TRY(event.is_ours, is_provisioned(root, kernel, definition));
+  TRY(event.is_ours, is_provisioned(root));
   if (!event.is_ours) return event;
   DeviceReconciler reconciler({.root = root, .kernel = kernel, .definition = definition, .cancel_fd = cancel_fd});
-  TRY(const bool satisfied, reconciler.is_satisfied());
-  if (satisfied) return event;
-  if (Result<void> applied = reconciler.apply(); !applied) {
+  Result<std::string> remark = follow(reconciler);
+  if (!remark) {
     if (const Result<void> undone = reconciler.undo(); !undone) {
-      applied.error().what += "; and taking it back failed (" + undone.error().message() + ")";
+      remark.error().what += "; and taking it back failed (" + undone.error().message() + ")";
     }
-    return std::move(applied).error();
+    return std::move(remark).error();
   }
   event.changes = reconciler.changes();
-  event.remark = reconciler.remark();
+  event.remark = *std::move(remark);
   return event;
 }
 

@@ -32,6 +32,10 @@ DeviceNode node_of(const struct stat& status) {
           {}};
 }
 
+bool has_number_of(const DeviceNode& node, const ReportedNode& reported) {
+  return node.major == reported.node.major && node.minor == reported.node.minor;
+}
+
 }  // namespace
 
 Result<bool> DeviceReconciler::is_satisfied() {
@@ -58,6 +62,11 @@ Result<void> DeviceReconciler::apply() {
   for (const ReportedNode& reported : found->nodes) TRY_VOID(make(reported));
   TRY_VOID(remove_stale(found->claims));
   return watch(watched_names());
+}
+
+Result<void> DeviceReconciler::remove_stale() {
+  TRY(const std::vector<NodeClaim> claims, read_node_claims(context_.root, context_.definition));
+  return remove_stale(claims);
 }
 
 Result<void> DeviceReconciler::stop_watching() { return watch({}); }
@@ -98,6 +107,7 @@ Result<bool> DeviceReconciler::is_right(const ReportedNode& reported) {
   TRY(const auto there, context_.kernel.find_node(context_.root.path_of(reported.path)));
   if (!reported.may_make) {
     if (!there) return reported.optional;
+    if (!has_number_of(*there, reported)) return false;
     return is_link_right(reported);
   }
   if (!there) return false;
@@ -109,13 +119,12 @@ Result<bool> DeviceReconciler::is_right(const ReportedNode& reported) {
 Result<void> DeviceReconciler::make(const ReportedNode& reported) {
   TRY(const bool right, is_right(reported));
   if (right) return {};
+  if (!reported.may_make) {
+    TRY_VOID(await_others(reported));
+    return make_link(reported);
+  }
   const std::string path = context_.root.path_of(reported.path);
   TRY(const auto there, context_.kernel.find_node(path));
-  if (!reported.may_make && !there) {
-    return make_error(Errc::not_found, Reason::device_missing,
-                      path + " is missing, and the driver was told to leave device files alone");
-  }
-  if (!reported.may_make) return make_link(reported);
   TRY(const DeviceNode node, wanted(reported, there));
   if (there != node) {
     TRY_VOID(make_folder(folder_of(reported.path)));
@@ -129,6 +138,27 @@ Result<void> DeviceReconciler::make(const ReportedNode& reported) {
     if (there && char_link_name(*there) != char_link_name(node)) TRY_VOID(remove_link(*there, reported.path));
   }
   return make_link(reported);
+}
+
+// Whoever makes it knows its number only once the driver is loaded; mostly it is udev.
+Result<void> DeviceReconciler::await_others(const ReportedNode& reported) {
+  const std::string path = context_.root.path_of(reported.path);
+  const uint64_t deadline = deadline_after(kNodeWaitSeconds);
+  std::optional<FileWatch> watch;
+  while (true) {
+    TRY(const auto there, context_.kernel.find_node(path));
+    if (there && has_number_of(*there, reported)) return {};
+    TRY(const auto busy, context_.root.status(kUdevQueue));
+    Waited waited = Waited::timed_out;
+    if (busy) {
+      TRY(waited, wait_for_nodes(watch, deadline));
+    }
+    if (waited == Waited::cancelled) return make_error(Errc::transient, "the provision was told to stop");
+    if (waited == Waited::changed) continue;
+    return make_error(Errc::incompatible, Reason::device_missing,
+                      path + (there ? " has another number than the driver" : " is missing") +
+                          ", and the driver was told to leave device files alone (ModifyDeviceFiles=0)");
+  }
 }
 
 // A folder of the driver's own has a fixed mode: who may open a node is said by the node.
@@ -237,8 +267,7 @@ Result<bool> DeviceReconciler::is_right(const DefinedDevice& rule) {
 
 // Waited for is the node and, if the definition asks for other permissions than it has, what udev makes of it.
 Result<void> DeviceReconciler::await(const DefinedDevice& rule) {
-  uint64_t deadline = monotonic_usec() + uint64_t{rule.wait_sec} * 1'000'000;
-  if (context_.deadline_usec != 0) deadline = std::min(deadline, context_.deadline_usec);
+  const uint64_t deadline = deadline_after(rule.wait_sec);
   const auto missing = [&]() -> Result<void> {
     TRY(const std::vector<KernelDevice> devices, find_kernel_devices(context_.root, rule));
     for (const KernelDevice& device : devices) TRY_VOID(check_kernel_node(context_.root, device));
@@ -253,20 +282,32 @@ Result<void> DeviceReconciler::await(const DefinedDevice& rule) {
       TRY(const auto busy, context_.root.status(kUdevQueue));
       if (right || !busy) return {};
     }
-    Waited waited = Waited::changed;
-    if (watch) {
-      TRY(waited, watch->wait(deadline, context_.cancel_fd));
-    } else {
-      TRY(watch, FileWatch::make());
-    }
+    TRY(const Waited waited, wait_for_nodes(watch, deadline));
     if (waited == Waited::cancelled) return make_error(Errc::transient, "the provision was told to stop");
     if (waited == Waited::timed_out) return there;
-    // Wherever the node will be: udev links every node in dev/char.
-    TRY(const std::vector<std::string> folders, context_.root.list("dev"));
-    TRY_VOID(watch->add(context_.root, "dev"));
-    for (const std::string& folder : folders) TRY_VOID(watch->add(context_.root, "dev/" + folder));
-    TRY_VOID(watch->add(context_.root, folder_of(kUdevQueue)));
   }
+}
+
+uint64_t DeviceReconciler::deadline_after(unsigned seconds) const {
+  const uint64_t deadline = monotonic_usec() + uint64_t{seconds} * 1'000'000;
+  return context_.deadline_usec != 0 ? std::min(deadline, context_.deadline_usec) : deadline;
+}
+
+// The first time only looks where it is to be waited: what came before that is seen by who asks again.
+Result<Waited> DeviceReconciler::wait_for_nodes(std::optional<FileWatch>& watch, uint64_t deadline_usec) const {
+  Waited waited = Waited::changed;
+  if (watch) {
+    TRY(waited, watch->wait(deadline_usec, context_.cancel_fd));
+  } else {
+    TRY(watch, FileWatch::make());
+  }
+  if (waited != Waited::changed) return waited;
+  // Wherever the node will be: udev links every node in dev/char.
+  TRY(const std::vector<std::string> folders, context_.root.list("dev"));
+  TRY_VOID(watch->add(context_.root, "dev"));
+  for (const std::string& folder : folders) TRY_VOID(watch->add(context_.root, "dev/" + folder));
+  TRY_VOID(watch->add(context_.root, folder_of(kUdevQueue)));
+  return waited;
 }
 
 // What the node must be, if it is something else.
@@ -307,7 +348,11 @@ Result<void> DeviceReconciler::set_permissions(const DefinedDevice& rule) {
 // Of udev's events, those of a module carry its name, those of a device its driver's, mostly the same.
 std::vector<std::string> DeviceReconciler::watched_names() const {
   const Definition& definition = context_.definition;
-  const bool looks_after_any = !definition.nodes.empty() ||
+  // Once nobody reports anything, it would not be known that nodes are others'.
+  const bool are_others = report_ && !report_->nodes.empty() &&
+                          std::none_of(report_->nodes.begin(), report_->nodes.end(),
+                                       [](const ReportedNode& reported) { return reported.may_make; });
+  const bool looks_after_any = (!definition.nodes.empty() && !are_others) ||
                                std::any_of(definition.devices.begin(), definition.devices.end(),
                                            [](const DefinedDevice& rule) { return rule.mode || !rule.group.empty(); });
   if (!looks_after_any) return {};  // the kernel sees to them

@@ -13,6 +13,7 @@
 #include "driver/device_nodes.hpp"
 #include "driver/kernel_devices.hpp"
 #include "kernel/kernel.hpp"
+#include "sys/file_watch.hpp"
 
 namespace driverext {
 
@@ -39,6 +40,8 @@ class DeviceReconciler {
   Result<bool> is_satisfied();
   /// Makes it so; a failure half-way is left for undo().
   Result<void> apply();
+  /// What leads nowhere goes, also where the driver does not report all that it must.
+  Result<void> remove_stale();
   /// Once the driver's modules are gone: nobody waits for their events.
   Result<void> stop_watching();
   Result<void> undo();
@@ -56,6 +59,7 @@ class DeviceReconciler {
   [[nodiscard]] NodeFinder finder() const;
 
   Result<void> make(const ReportedNode& reported);
+  Result<void> await_others(const ReportedNode& reported);
   Result<void> make_folder(const std::string& name);
   Result<void> clear_way(const std::string& path);
   Result<void> make_link(const ReportedNode& reported);
@@ -63,6 +67,8 @@ class DeviceReconciler {
   Result<void> remove(const StaleNode& stale);
 
   Result<void> await(const DefinedDevice& rule);
+  [[nodiscard]] uint64_t deadline_after(unsigned seconds) const;
+  Result<Waited> wait_for_nodes(std::optional<FileWatch>& watch, uint64_t deadline_usec) const;
   Result<std::optional<DeviceNode>> wrong_permissions(const DefinedDevice& rule, const KernelDevice& device);
   Result<bool> is_right(const DefinedDevice& rule);
   Result<void> set_permissions(const DefinedDevice& rule);

@@ -11,10 +11,8 @@ namespace {
 constexpr const char* kAside = "run/driverext/roots";
 // What a program of the driver asks the kernel through.
 constexpr const char* kFromHost[] = {"dev", "proc", "sys"};
-// Where its daemons have their sockets: container toolkits look for them below the driver root.
-constexpr const char* kShared[] = {"run", "tmp"};
 constexpr const char* kLinked[] = {"bin", "sbin", "lib", "lib32", "lib64"};
-constexpr const char* kFolders[] = {"etc", "var", "var/log"};
+constexpr const char* kFolders[] = {"etc", "run", "tmp", "var", "var/log"};
 // Every place where distributions keep libraries; ldconfig passes over those that are not there.
 constexpr const char* kLibraryFolders =
     "/lib64\n/usr/lib64\n/usr/lib/x86_64-linux-gnu\n/usr/lib/aarch64-linux-gnu\n/usr/lib\n";
@@ -117,12 +115,6 @@ Result<void> DriverRoot::mount_parts() {
     TRY_VOID(root_.make_dirs(aside_ + "/" + name, 0755));
     // A slave: what the host mounts there later is seen here too, and taking this root away unmounts nothing of it.
     TRY_VOID(mount({path(name), path(aside_ + "/" + name), "", "bind,slave"}));
-  }
-  for (const char* name : kShared) {
-    TRY_VOID(root_.make_dirs(aside_ + "/" + name, 0755));
-    // This file system alone, and private: what is mounted below it, this root and those of containers among them, is
-    // not seen here, nor kept from being unmounted.
-    TRY_VOID(mount({path(name), path(aside_ + "/" + name), "", "bind,private"}));
   }
   for (const char* name : kFolders) TRY_VOID(root_.make_dirs(aside_ + "/" + name, 0755));
   return root_.make_link("../run", aside_ + "/var/run");

@@ -23,6 +23,7 @@
 #include "provisioner/management.hpp"
 #include "provisioner/provision.hpp"
 #include "provisioner/provision_lock.hpp"
+#include "provisioner/stopped_daemons.hpp"
 #include "sys/cancellation.hpp"
 
 namespace driverext {
@@ -224,6 +225,10 @@ int provision_main(int argc, char** argv) {
   announce(status);
   if (const Result<void> written = write_status(*root, status); !written) {
     log_message(Priority::warning, "the status file was not written: " + written.error().message());
+  }
+  if (status.reason == Reason::provisioned) {
+    const Result<void> started = start_stopped_daemons(*root, *programs);
+    if (!started) log_message(Priority::warning, "its services do not run again: " + started.error().message());
   }
   const ReasonInfo& info = reason_info(status.reason);
   // The boot goes on while an image is being fetched, built or waited for: the unit is up, and says what it waits for.

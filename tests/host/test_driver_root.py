@@ -91,7 +91,7 @@ class DriverRoot(unittest.TestCase):
         mount("", "/", flags=MS_REC | MS_PRIVATE)
         mount("run-of-the-test", self.root, "tmpfs")
         mount("", self.root, flags=MS_SHARED)  # as /run is
-        for folder in ("dev", "proc", "sys", "run", "tmp"):
+        for folder in ("dev", "proc", "sys", "run"):
             (self.root / folder).mkdir()
         for folder in ("dev", "proc", "sys"):
             mount(f"/{folder}", self.root / folder, flags=1 << 12)

@@ -66,6 +66,9 @@ TEST(ControlGroup, PodsAreKnownInBothSpellings) {
        {"cri-containerd-" + kId + ".scope", kId, "cri-containerd", pod}},
       {"0::/kubepods.slice/kubepods-pod" + in_slice + ".slice/crio-" + kId + ".scope\n",
        {"crio-" + kId + ".scope", kId, "crio", pod}},
+      // runc with a path that is not systemd's, below a parent that is.
+      {"0::/kubepods-burstable-pod" + in_slice + ".slice:cri-containerd:" + kId + "\n",
+       {"", kId, "cri-containerd", pod}},
       {"11:devices:/kubepods/besteffort/pod" + pod + "/" + kId + "\n", {"", kId, "kubepods", pod}},
   });
 }

@@ -55,6 +55,40 @@ TEST_F(DeviceEvents, NodesFollowTheDevices) {
   EXPECT_TRUE(has("dev/testgpu0") && has("dev/testgpu1"));
 }
 
+TEST_F(DeviceEvents, NodesOfTheLastDeviceGoToo) {
+  host_.provision();
+  std::filesystem::remove_all(host_.path("proc/driver/testgpu/gpus"));
+  const DeviceEvent event = reconcile();
+  EXPECT_EQ(event.changes, 2U);
+  EXPECT_FALSE(has("dev/testgpu0") || has("dev/testgpu1"));
+  EXPECT_TRUE(has("dev/testgpuctl"));
+  EXPECT_NE(event.remark.find("shows no device"), std::string::npos) << event.remark;
+}
+
+// By hand: its number may be another driver's tomorrow.
+TEST_F(DeviceEvents, NodesOfModulesThatAreGoneGo) {
+  host_.provision();
+  must(host_.kernel.unload_module("testgpu_uvm"));
+  EXPECT_EQ(reconcile().changes, 1U);
+  EXPECT_FALSE(has("dev/testgpu-uvm"));
+  EXPECT_TRUE(has("dev/testgpu0"));
+  must(host_.kernel.unload_module("testgpu"));
+  reconcile();
+  EXPECT_TRUE(host_.kernel.state().nodes.empty()) << test::to_text(host_.kernel.state());
+}
+
+TEST_F(DeviceEvents, NodesOfOthersAreLeftToThemAlsoOnceTheDriverIsGone) {
+  host_.kernel.add_report("testgpu", "proc/driver/testgpu/params", "ModifyDeviceFiles: 0\n");
+  host_.kernel.place_node(host_.path("dev/testgpuctl"), {195, 255, 0600, 1, 1});
+  host_.kernel.place_node(host_.path("dev/testgpu0"), {195, 0, 0600, 1, 1});
+  host_.kernel.place_node(host_.path("dev/testgpu1"), {195, 1, 0600, 1, 1});
+  host_.kernel.place_node(host_.path("dev/testgpu-uvm"), {238, 0, 0600, 1, 1});
+  ASSERT_EQ(host_.provision().reason, Reason::provisioned);
+  for (const char* name : {"testgpu_uvm", "testgpu"}) must(host_.kernel.unload_module(name));
+  EXPECT_FALSE(reconcile().is_ours);
+  EXPECT_EQ(host_.kernel.state().nodes.size(), 4U);
+}
+
 TEST_F(DeviceEvents, WhatFailsIsTakenBack) {
   host_.provision();
   gpu("0000:91:00.0", 2);

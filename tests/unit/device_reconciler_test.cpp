@@ -232,7 +232,18 @@ TEST_F(Reconciled, DriverThatLeavesDeviceFilesToOthersLosesNone) {
   EXPECT_TRUE(has("dev/gpu5"));
   EXPECT_EQ(node("dev/gpu1").owner, 7U);
   must(kernel_.remove_node(root_ / "dev/gpu0"));
-  EXPECT_EQ(verdict(apply()), "not_found/device-missing");
+  EXPECT_EQ(verdict(apply()), "incompatible/device-missing");
+}
+
+// Of a driver that got another number at this boot.
+TEST_F(Reconciled, NodeOfOthersWithAnotherNumberIsNotTakenForTheDrivers) {
+  must(apply());
+  write("proc/driver/gpu/params", "ModifyDeviceFiles: 0\n");
+  place("dev/gpu1", {244, 1, 0600, 7, 7});
+  EXPECT_FALSE(is_satisfied());
+  const Result<void> applied = apply();
+  EXPECT_EQ(verdict(applied), "incompatible/device-missing");
+  EXPECT_NE(applied.error().message().find("has another number than the driver"), std::string::npos);
 }
 
 TEST_F(Reconciled, CapabilityThatIsLeftToOthersMayBeAbsent) {

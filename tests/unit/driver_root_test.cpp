@@ -43,13 +43,13 @@ std::string report_of(const Status& status, StepKind kind) {
   return found == status.steps.end() ? "" : found->message;
 }
 
-// One tree of seven mounts at the place, nothing aside.
+// One tree of five mounts at the place, nothing aside.
 void expect_one_root(const FakeGpuHost& host) {
   const KernelState& state = host.kernel.state();
   const std::string place = host.path(test::kGpuRoot);
   EXPECT_EQ(std::count_if(state.mounts.begin(), state.mounts.end(),
                           [&](const auto& mount) { return mount.first.starts_with(place); }),
-            7)
+            5)
       << test::to_text(state);
   EXPECT_TRUE(state.beneath.empty()) << test::to_text(state);
   EXPECT_TRUE(must(host.root().list("run/driverext/roots")).empty());

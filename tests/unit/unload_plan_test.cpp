@@ -55,6 +55,7 @@ TEST(UnloadPlan, WhatIsLeftGoesOnlyAfterTheModules) {
   UnloadFacts facts = loaded();
   facts.daemons = {{"a.service", 10}, {"b.service", 10}};
   facts.modprobe_file = "install gpu x\n";
+  facts.contract_files = {{"run/gpu/ready", ""}};
   facts.merged = {"run/extensions/gpu"};
   facts.nodes.resize(1);
   facts.nodes[0].path = "dev/gpu0";
@@ -62,7 +63,8 @@ TEST(UnloadPlan, WhatIsLeftGoesOnlyAfterTheModules) {
   facts.driver_root = "run/gpu/driver";
   facts.images = {{"abcd", "1.0", true}};
   EXPECT_EQ(steps(plan_unload(facts)),
-            "stop b.service, stop a.service, modprobe /run/modprobe.d/driverext.conf, module copy, module gpu_drm, "
+            "stop b.service, stop a.service, contract /run/gpu/ready, modprobe /run/modprobe.d/driverext.conf, module "
+            "copy, module gpu_drm, "
             "module gpu_modeset, module gpu_uvm, module gpu, merge /run/extensions/gpu, device /dev/gpu0, toolkit "
             "/run/cdi/gpu.yaml, root /run/gpu/driver, image abcd");
 }
@@ -72,10 +74,10 @@ TEST(UnloadPlan, EveryHolderIsNamed) {
   facts.holders.processes = {process(7, "trainer", "job.service"), process(9, "infer", "")};
   facts.holders.processes[1].group.container = std::string(64, 'a');
   facts.modules[4].use.references = 2;
-  EXPECT_EQ(
-      plan_unload(facts).in_use,
-      (std::vector<std::string>{"trainer (pid 7, job.service) has /dev/gpu0 open",
-                                "infer (pid 9, container aaaaaaaaaaaa) has /dev/gpu0 open", "module copy uses gpu"}));
+  EXPECT_EQ(plan_unload(facts).in_use,
+            (std::vector<std::string>{"trainer (pid 7, job.service) has /dev/gpu0 open",
+                                      "infer (pid 9, container aaaaaaaaaaaa) has /dev/gpu0 open",
+                                      "module copy uses gpu"}));
 }
 
 TEST(UnloadPlan, DaemonsOfTheDriverAreNotInTheWay) {
@@ -93,7 +95,7 @@ TEST(UnloadPlan, UseThatNoProcessExplainsIsTold) {
   UnloadFacts facts = loaded();
   facts.modules[1].use.references = 1;
   EXPECT_EQ(plan_unload(facts).in_use.front(),
-            "module gpu_uvm is in use 1 time, by no process that can be seen: by the kernel itself");
+            "module gpu_uvm is in use 1 time, by no process with a device that is known to be its own: by the kernel");
   facts.modules[1].use.references = 2;
   facts.holders.all_seen = false;
   EXPECT_EQ(plan_unload(facts).in_use.front(),
@@ -104,6 +106,18 @@ TEST(UnloadPlan, UserThatHasNoUseCountCannotGo) {
   UnloadFacts facts = loaded();
   facts.modules[0].use.used_by.emplace_back("permanent");
   EXPECT_EQ(plan_unload(facts).in_use.front(), "module gpu is used by permanent, which cannot be unloaded");
+}
+
+TEST(UnloadPlan, WhereTheKernelUnloadsNoModulesNothingIsDone) {
+  UnloadFacts facts = loaded();
+  facts.modules[0].use.is_removable = false;
+  EXPECT_EQ(plan_unload(facts).in_use.front(), "module gpu cannot be unloaded: this kernel unloads no modules");
+}
+
+TEST(UnloadPlan, ModuleThatIsInUseItselfIsNotSaidToGo) {
+  UnloadFacts facts = loaded();
+  facts.modules[4].use.references = 1;
+  EXPECT_EQ(plan_unload(facts).in_use.back(), "module copy uses gpu");
 }
 
 TEST(UnloadPlan, NothingIsDoneWhereNothingIs) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "modules/modprobe_config.hpp"
+#include "provisioner/stopped_daemons.hpp"
 #include "support/fake_gpu_host.hpp"
 #include "support/verdict.hpp"
 
@@ -234,7 +235,7 @@ TEST_F(Unloading, ProcessContainerAndModuleAreNamedAndNothingChanges) {
             (std::vector<std::string>{"sleep (pid 42, job.service) has /dev/testgpu0 open",
                                       "infer (pid 43, libpod-" + std::string(64, 'b') +
                                           ".scope, container bbbbbbbbbbbb) has /dev/testgpuctl open",
-                                      "module copy_dma uses testgpu"}));
+                                      "module copy_dma uses testgpu, and would be unloaded with it"}));
   EXPECT_EQ(host_.kernel.calls(), std::vector<std::string>());
   EXPECT_EQ(host_.kernel.state(), state);
   EXPECT_EQ(test::listing(host_.path("")), before);
@@ -276,10 +277,86 @@ TEST_F(Unloading, DaemonsRunAgainIfSomebodyElseTurnsOutToHoldIt) {
   const UnloadResult result = unload();
   EXPECT_EQ(result.outcome, Outcome::in_use);
   EXPECT_EQ(result.plan.in_use.front(),
-            "module testgpu is in use 2 times, by no process that can be seen: by the kernel itself");
+            "module testgpu is in use 2 times, by no process with a device that is known to be its own: by the kernel");
   EXPECT_EQ(result.error->message(), "testgpu is in use; nothing was changed");
   EXPECT_TRUE(daemons_.contains(kDaemon));
   EXPECT_EQ(host_.kernel.state(), state);
+}
+
+// They are not started and stopped all the while.
+TEST_F(Unloading, WhoIsSeenBehindTheDaemonsIsWaitedForWithoutThem) {
+  provision();
+  run_daemon(kDaemon);
+  host_.kernel.use_module("testgpu", 2);
+  int looks = 0;
+  const auto before = host_.programs.answer;
+  host_.programs.answer = [&](const ProgramRequest& request) {
+    const bool looks_at_daemons = request.argv[0] == "systemctl" && request.argv[1] == "list-units";
+    if (looks_at_daemons && daemons_.empty() && ++looks == 3) host_.kernel.use_module("testgpu", 0);
+    return before(request);
+  };
+  UnloadRequest wanted = request();
+  FakeWatch watch([] { return HolderWatch::Waited::changed; });
+  wanted.watch = &watch;
+  wanted.wait_until_usec = monotonic_usec() + 60'000'000;
+  EXPECT_EQ(must(unload_driver(wanted)).outcome, Outcome::unloaded);
+  const auto starts = [](const ProgramRequest& request) { return request.argv[1] == "start"; };
+  EXPECT_TRUE(std::none_of(host_.programs.requests.begin(), host_.programs.requests.end(), starts));
+}
+
+TEST_F(Unloading, SomebodyWhoComesInBetweenIsWaitedForToo) {
+  provision();
+  host_.kernel.forget_calls();
+  host_.kernel.fail_call(2, EBUSY);
+  UnloadRequest wanted = request();
+  FakeWatch watch([] { return HolderWatch::Waited::changed; });
+  wanted.watch = &watch;
+  wanted.wait_until_usec = monotonic_usec() + 60'000'000;
+  EXPECT_EQ(must(unload_driver(wanted)).outcome, Outcome::unloaded);
+}
+
+// Meanwhile device nodes follow their devices.
+TEST_F(Unloading, LockIsTakenOnceNobodyHoldsTheDriver) {
+  provision();
+  hold(42, "sleep", "/system.slice/job.service", "/dev/testgpu0");
+  bool is_locked = false;
+  FakeWatch watch([&] {
+    EXPECT_FALSE(is_locked);
+    let_go(42);
+    return HolderWatch::Waited::changed;
+  });
+  UnloadRequest wanted = request();
+  wanted.watch = &watch;
+  wanted.wait_until_usec = monotonic_usec() + 60'000'000;
+  wanted.lock = [&]() -> Result<UniqueFd> {
+    is_locked = true;
+    return UniqueFd();
+  };
+  EXPECT_EQ(must(unload_driver(wanted)).outcome, Outcome::unloaded);
+  EXPECT_TRUE(is_locked);
+}
+
+TEST_F(Unloading, NothingChangesIfAProvisionRuns) {
+  provision();
+  const KernelState state = host_.kernel.state();
+  UnloadRequest wanted = request();
+  wanted.lock = []() -> Result<UniqueFd> { return make_error(Errc::transient, "a provision is running"); };
+  EXPECT_EQ(test::verdict(unload_driver(wanted)), "transient");
+  EXPECT_EQ(host_.kernel.state(), state);
+}
+
+TEST_F(Unloading, DaemonsThatWereStoppedRunAgainOnceTheDriverDoes) {
+  provision();
+  run_daemon(kDaemon);
+  EXPECT_EQ(unload().outcome, Outcome::unloaded);
+  EXPECT_TRUE(daemons_.empty());
+  must(start_stopped_daemons(host_.root(), host_.programs));
+  EXPECT_EQ(host_.programs.requests.back().argv,
+            (std::vector<std::string>{"systemctl", "start", "--no-block", "--", kDaemon}));
+  EXPECT_FALSE(test::exists(host_.path(kStoppedDaemons)));
+  host_.programs.requests.clear();
+  must(start_stopped_daemons(host_.root(), host_.programs));
+  EXPECT_TRUE(host_.programs.requests.empty());
 }
 
 TEST_F(Unloading, DaemonThatDoesNotEndIsStartedAgainAndNothingChanges) {
@@ -424,6 +501,85 @@ TEST_F(Unloading, WhatIsNotOursStays) {
   EXPECT_TRUE(test::exists(host_.path(test::kGpuCdi)));
   EXPECT_TRUE(host_.kernel.state().mounts.contains(place));
   EXPECT_EQ(result.facts.stays.front(), "/run/driverext/mounts/foreign was not mounted by a provision");
+}
+
+// ModifyDeviceFiles: 0. Also at another unload, when the driver is not there to say so.
+TEST_F(Unloading, NodesThatTheDriverLeavesToOthersStay) {
+  host_.kernel.add_report("testgpu", "proc/driver/testgpu/params", "ModifyDeviceFiles: 0\n");
+  const std::map<std::string, DeviceNode> nodes = {{host_.path("dev/testgpuctl"), {195, 255, 0600, 1, 1}},
+                                                   {host_.path("dev/testgpu0"), {195, 0, 0600, 1, 1}},
+                                                   {host_.path("dev/testgpu1"), {195, 1, 0600, 1, 1}},
+                                                   {host_.path("dev/testgpu-uvm"), {238, 0, 0600, 1, 1}}};
+  for (const auto& [path, node] : nodes) host_.kernel.place_node(path, node);
+  provision();
+  EXPECT_EQ(unload().outcome, Outcome::unloaded);
+  EXPECT_EQ(host_.kernel.state().nodes, nodes);
+  EXPECT_EQ(unload().outcome, Outcome::nothing_loaded);
+  EXPECT_EQ(host_.kernel.state().nodes, nodes);
+}
+
+TEST_F(Unloading, NodesGoAlsoIfPartOfTheDriverIsGoneAlready) {
+  provision();
+  must(host_.kernel.unload_module("testgpu_uvm"));
+  EXPECT_EQ(unload().outcome, Outcome::unloaded);
+  EXPECT_TRUE(host_.kernel.state().nodes.empty()) << test::to_text(host_.kernel.state());
+  EXPECT_TRUE(must(host_.root().list("dev/char")).empty());
+}
+
+TEST_F(Unloading, NodesOfADriverThatIsGoneAreTakenAwayWithTheirLinks) {
+  provision();
+  for (const char* name : {"testgpu_uvm", "testgpu"}) must(host_.kernel.unload_module(name));
+  EXPECT_EQ(unload().outcome, Outcome::unloaded);
+  EXPECT_TRUE(host_.kernel.state().nodes.empty()) << test::to_text(host_.kernel.state());
+  EXPECT_TRUE(must(host_.root().list("dev/char")).empty());
+}
+
+// The host's own, or another installer's.
+TEST_F(Unloading, ModuleOfTheSameNameThatIsLoadedFromElsewhereStays) {
+  host_.kernel.place_module("testgpu", "ee");
+  host_.kernel.forget_calls();
+  const UnloadResult result = unload();
+  EXPECT_EQ(result.outcome, Outcome::nothing_loaded);
+  EXPECT_EQ(result.facts.stays.front(), "module testgpu was not loaded from an image that is mounted here");
+  EXPECT_TRUE(is_loaded("testgpu"));
+  EXPECT_EQ(host_.kernel.calls(), std::vector<std::string>());
+}
+
+TEST_F(Unloading, FilesOfTheSameNameThatOthersWroteStay) {
+  host_.write("etc/driverext/drivers/testgpu.toml.d/more.toml",
+              "[[root.contract]]\nfile = \"/run/testgpu/validations/ready\"\ntext = \"{root}\"\n");
+  provision();
+  host_.write("run/testgpu/validations/ready", "the validator's\n");
+  EXPECT_EQ(unload().outcome, Outcome::unloaded);
+  EXPECT_EQ(test::read_whole(host_.path("run/testgpu/validations/ready")), "the validator's\n");
+}
+
+// Nobody is to take the driver for loaded while its modules go.
+TEST_F(Unloading, ContractFilesGoFirstAndComeBack) {
+  host_.write("etc/driverext/drivers/testgpu.toml.d/more.toml",
+              "[[root.contract]]\nfile = \"/run/testgpu/ready\"\ntext = \"{root}\"\n");
+  host_.configure("[host]\ncontract = true\n");
+  provision();
+  host_.kernel.forget_calls();
+  host_.kernel.fail_call(2, EBUSY);
+  const UnloadResult result = unload();
+  EXPECT_EQ(result.outcome, Outcome::in_use);
+  EXPECT_EQ(unload_step_name(result.reports.front().step.kind), "contract");
+  EXPECT_EQ(test::read_whole(host_.path("run/testgpu/ready")), "/run/testgpu/driver");
+}
+
+TEST_F(Unloading, RefreshThatFailsIsTriedAgainByTheNextUnload) {
+  host_.configure("[host]\nmerge = true\n");
+  provision();
+  const auto before = host_.programs.answer;
+  host_.programs.answer = [&](const ProgramRequest& request) -> Result<std::string> {
+    if (request.argv[0] == "systemd-sysext") return make_error(Errc::internal, "it says no");
+    return before(request);
+  };
+  EXPECT_EQ(unload().outcome, Outcome::left_over);
+  host_.programs.answer = before;
+  EXPECT_EQ(unload().outcome, Outcome::unloaded);
+  EXPECT_TRUE(must(host_.root().list("run/extensions")).empty());
 }
 
 TEST_F(Unloading, RootOfSomebodyElseStays) {

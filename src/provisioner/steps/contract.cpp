@@ -17,10 +17,8 @@ std::string filled_in(std::string text, std::string_view mark, const std::string
 class ContractStep final : public Step {
  public:
   explicit ContractStep(const StepContext& context) : context_(context) {
-    for (const DefinedContractFile& defined : context.definition.root->contract) {
-      std::string text = filled_in(defined.text, "{root}", "/" + context.definition.root->path);
-      text = filled_in(std::move(text), "{version}", context.image->identity().version);
-      files_.push_back({defined.file, std::move(text), std::nullopt});
+    for (ContractFile& file : contract_files(context.definition, context.image->identity().version)) {
+      files_.push_back({{std::move(file)}, std::nullopt});
     }
   }
 
@@ -56,9 +54,7 @@ class ContractStep final : public Step {
   }
 
  private:
-  struct File {
-    std::string name;
-    std::string text;
+  struct File : ContractFile {
     std::optional<std::string> before;
   };
 
@@ -89,6 +85,16 @@ class ContractStep final : public Step {
 };
 
 }  // namespace
+
+std::vector<ContractFile> contract_files(const Definition& definition, const std::string& version) {
+  std::vector<ContractFile> files;
+  if (!definition.root) return files;
+  for (const DefinedContractFile& defined : definition.root->contract) {
+    std::string text = filled_in(defined.text, "{root}", "/" + definition.root->path);
+    files.push_back({defined.file, filled_in(std::move(text), "{version}", version)});
+  }
+  return files;
+}
 
 std::unique_ptr<Step> make_contract_step(const StepContext& context) { return std::make_unique<ContractStep>(context); }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "driver/definition.hpp"
@@ -84,6 +85,13 @@ std::string mount_name(const ImageIdentity& image);
 
 /// Where the kernel is to look for firmware first, by the definition; nothing: it says nothing of it.
 std::optional<std::string> wanted_firmware_path(const Definition& definition, const ImageIdentity& user_part);
+
+/// A file that a provision writes on request, with what is in it.
+struct ContractFile {
+  std::string name;
+  std::string text;
+};
+std::vector<ContractFile> contract_files(const Definition& definition, const std::string& version);
 
 /// The image's dm-verity device, if it is there. Errors: Errc::conflict if a device of its name
 /// runs over another root hash, Reason::data_corrupt if the kernel has met a wrong block in it.

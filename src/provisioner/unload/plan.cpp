@@ -42,12 +42,15 @@ std::vector<std::string> who_is_in_the_way(const UnloadFacts& facts) {
   for (const UnloadModule& module : facts.modules) {
     const unsigned others = module.use.other_references();
     if (others == 0 || !facts.holders.processes.empty()) continue;
-    in_use.push_back("module " + module.use.name + " is in use " + std::to_string(others) +
-                     (others == 1 ? " time" : " times") +
-                     (facts.holders.all_seen ? ", by no process that can be seen: by the kernel itself"
-                                             : ", by processes that this user may not look into"));
+    in_use.push_back(
+        "module " + module.use.name + " is in use " + std::to_string(others) + (others == 1 ? " time" : " times") +
+        (facts.holders.all_seen ? ", by no process with a device that is known to be its own: by the kernel"
+                                : ", by processes that this user may not look into"));
   }
   for (const UnloadModule& module : facts.modules) {
+    if (!module.use.is_removable) {
+      in_use.push_back("module " + module.use.name + " cannot be unloaded: this kernel unloads no modules");
+    }
     for (const std::string& user : module.use.used_by) {
       if (find(facts, user) == nullptr) {
         in_use.push_back("module " + module.use.name + " is used by " + user + ", which cannot be unloaded");
@@ -58,7 +61,8 @@ std::vector<std::string> who_is_in_the_way(const UnloadFacts& facts) {
   for (const UnloadModule& module : facts.modules) {
     const std::string used = what_it_uses(facts, module.use.name);
     if (module.whose != UnloadModule::Whose::other || used.empty()) continue;
-    in_use.push_back("module " + module.use.name + " uses " + used);
+    in_use.push_back("module " + module.use.name + " uses " + used +
+                     (module.use.references == 0 ? ", and would be unloaded with it" : ""));
   }
   return in_use;
 }
@@ -91,6 +95,10 @@ void add_what_can_be_taken_back(const UnloadFacts& facts, UnloadPlan& plan) {
   const std::string what = facts.version.empty() ? facts.driver : facts.driver + " " + facts.version;
   for (size_t i = facts.daemons.size(); i-- > 0;) {
     plan.steps.push_back({UnloadStepKind::stop_daemon, facts.daemons[i].unit, "it holds the driver's devices", i});
+  }
+  for (size_t i = 0; i < facts.contract_files.size(); ++i) {
+    plan.steps.push_back({UnloadStepKind::remove_contract, "/" + facts.contract_files[i].name,
+                          "others are not to take the driver for loaded", i});
   }
   if (facts.modprobe_file) {
     plan.steps.push_back({UnloadStepKind::forget_modprobe, "/run/modprobe.d/driverext.conf",
@@ -140,7 +148,8 @@ bool can_be_taken_back(UnloadStepKind kind) { return kind <= UnloadStepKind::rem
 UnloadPlan plan_unload(const UnloadFacts& facts) {
   UnloadPlan plan;
   plan.in_use = who_is_in_the_way(facts);
-  if (!facts.modules.empty() || facts.modprobe_file) add_what_can_be_taken_back(facts, plan);
+  const bool has_first = !facts.modules.empty() || facts.modprobe_file || !facts.contract_files.empty();
+  if (has_first || !facts.daemons.empty()) add_what_can_be_taken_back(facts, plan);
   const auto add = [&](UnloadStepKind kind, std::string subject, std::string why, size_t index = 0) {
     plan.steps.push_back({kind, std::move(subject), std::move(why), index});
   };
@@ -158,10 +167,6 @@ UnloadPlan plan_unload(const UnloadFacts& facts) {
   }
   if (!facts.cdi_file.empty()) {
     add(UnloadStepKind::remove_cdi, "/" + facts.cdi_file, "container engines are not to offer the devices");
-  }
-  for (size_t i = 0; i < facts.contract_files.size(); ++i) {
-    add(UnloadStepKind::remove_contract, "/" + facts.contract_files[i], "others are not to take the driver for loaded",
-        i);
   }
   if (!facts.driver_root.empty()) {
     add(UnloadStepKind::remove_root, "/" + facts.driver_root, "who has a file of it open keeps that");

@@ -8,6 +8,7 @@
 
 #include "driver/device_nodes.hpp"
 #include "host/holders.hpp"
+#include "provisioner/steps/step.hpp"
 
 namespace driverext {
 
@@ -48,7 +49,7 @@ struct UnloadFacts {
   std::vector<std::string> merged;           ///< links that systemd-sysext merges, relative to the root
   std::string firmware_path;                 ///< where the kernel looks for firmware first, if that is the driver's
   std::string cdi_file;                      ///< relative to the root, if it is there
-  std::vector<std::string> contract_files;   ///< the same, those that are there
+  std::vector<ContractFile> contract_files;  ///< those that are there as a provision writes them
   std::string driver_root;                   ///< the same
   std::vector<AttachedImage> images;
   std::vector<std::string> stays;  ///< sentences: what is not taken away
@@ -57,6 +58,7 @@ struct UnloadFacts {
 enum class UnloadStepKind {
   // Until here all can be taken back...
   stop_daemon,
+  remove_contract,
   forget_modprobe,
   remove_module,
   // ...and from here on the driver is gone: what fails is left over.
@@ -65,7 +67,6 @@ enum class UnloadStepKind {
   remove_node,
   stop_watching,
   remove_cdi,
-  remove_contract,
   remove_root,
   release_image,
 };

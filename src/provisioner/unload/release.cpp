@@ -17,9 +17,13 @@ void remove_folder(const Dir& root, const std::string& folder) {
 std::string parent_of(const std::string& name) { return name.substr(0, name.rfind('/')); }
 
 Result<std::string> unmerge(const UnloadHost& host, const std::string& link) {
+  TRY(const auto target, host.root.read_link(link));
   TRY_VOID(host.root.remove_file(link));
-  TRY(const std::string words, host.programs.run({.argv = {"systemd-sysext", "refresh"}, .timeout_sec = kRefreshSec}));
-  (void)words;
+  const Result<std::string> refreshed =
+      host.programs.run({.argv = {"systemd-sysext", "refresh"}, .timeout_sec = kRefreshSec});
+  // So that the next one finds it.
+  if (!refreshed && target) (void)host.root.make_link(*target, link);
+  if (!refreshed) return refreshed.error();
   return std::string();
 }
 
@@ -61,13 +65,11 @@ Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, co
     case UnloadStepKind::remove_node:
       return remove_node(host, facts.nodes[step.index]);
     case UnloadStepKind::stop_watching:
-      TRY_VOID(DeviceReconciler({.root = host.root, .kernel = host.kernel, .definition = host.definition}).stop_watching());
+      TRY_VOID(
+          DeviceReconciler({.root = host.root, .kernel = host.kernel, .definition = host.definition}).stop_watching());
       return std::string();
     case UnloadStepKind::remove_cdi:
       TRY_VOID(host.root.remove_file(facts.cdi_file));
-      return std::string();
-    case UnloadStepKind::remove_contract:
-      TRY_VOID(host.root.remove_file(facts.contract_files[step.index]));
       return std::string();
     case UnloadStepKind::remove_root:
       return remove_root(host, facts.driver_root);

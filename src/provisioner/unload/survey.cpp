@@ -19,6 +19,7 @@ namespace driverext {
 namespace {
 
 constexpr size_t kMaxSpec = size_t{1} << 20;
+constexpr size_t kMaxContractFile = size_t{64} << 10;
 constexpr unsigned kAskSec = 10;
 
 struct OurImage {
@@ -36,12 +37,12 @@ class UnloadSurvey {
     TRY(facts_.modprobe_file, host_.root.read_if_there(kOwnModprobeFile, kMaxModprobeFile));
     if (facts_.modprobe_file) parse_modprobe_file(*facts_.modprobe_file, std::string(kOwnModprobeFile), modprobe_);
     TRY_VOID(find_modules());
-    if (!facts_.modules.empty()) find_daemons();
+    if (!facts_.modules.empty() || !facts_.images.empty()) find_daemons();
     TRY_VOID(find_firmware_path());
     TRY_VOID(find_links());
-    TRY_VOID(find_nodes());
     TRY(const auto watched, host_.root.status(kWatchedModules));
     facts_.is_watched = watched.has_value();
+    TRY_VOID(find_nodes());
     TRY_VOID(find_cdi());
     TRY_VOID(find_root());
     return std::move(facts_);
@@ -80,7 +81,9 @@ class UnloadSurvey {
     bool all_are_named = false;
     for (const DefinedModule& module : host_.definition.modules) {
       all_are_named = all_are_named || module.name == kEveryModule;
-      if (module.name != kEveryModule) names.push_back(module.name);
+      if (module.name == kEveryModule) continue;
+      TRY(const bool ours, is_ours(module.name));
+      if (ours) names.push_back(module.name);
     }
     size_t defined = names.size();
     for (const OurImage& image : images_) {
@@ -103,6 +106,23 @@ class UnloadSurvey {
     if (uses.empty()) return {};
     find_what_stays();
     return find_holders(uses);
+  }
+
+  // One of that name that is loaded from elsewhere, as the host's own, is not this one's to take away.
+  Result<bool> is_ours(const std::string& name) {
+    TRY(const auto loaded, host_.kernel.find_module(name));
+    if (!loaded) return false;
+    for (const OurImage& image : images_) {
+      for (const ModuleRecord& record : image.manifest.modules) {
+        const bool is_it = module_name_form(record.name) == module_name_form(name);
+        if (is_it && record.build_id == loaded->build_id) return true;
+      }
+    }
+    // What a provision has loaded stands in its file for modprobe.
+    if (modprobe_.install.contains(module_name_form(name))) return true;
+    has_foreign_ = true;
+    facts_.stays.push_back("module " + name + " was not loaded from an image that is mounted here");
+    return false;
   }
 
   // Another file of that name is another module.
@@ -181,6 +201,7 @@ class UnloadSurvey {
   }
 
   Result<void> find_links() {
+    TRY(facts_.merged, dangling_merge_links(host_.root));
     for (const OurImage& image : images_) {
       TRY(const std::vector<std::string> links, merge_links(host_.root, image.root_hash));
       facts_.merged.insert(facts_.merged.end(), links.begin(), links.end());
@@ -188,22 +209,20 @@ class UnloadSurvey {
     return {};
   }
 
-  // What the driver reports, if it leaves nodes to be made: others have an owner of their own. And what has a name of the
-  // driver's and leads nowhere, which is all of them if it is not loaded.
+  // Every node that has a name of the driver's, if it leaves nodes to be made: others have an owner of their own. Once
+  // its modules are gone none of them leads anywhere. While they are not loaded nobody tells whose they are; then only
+  // those that are looked after here.
   Result<void> find_nodes() {
-    const NodeFinder find = [&](const std::string& path) { return host_.kernel.find_node(host_.root.path_of(path)); };
-    const auto reported = read_reported_nodes(host_.root, host_.definition);
-    if (reported) {
-      for (const ReportedNode& node : *reported) {
-        TRY(const auto found, find(node.path));
-        if (found && node.may_make) facts_.nodes.push_back({node.path, *found});
-      }
-    } else if (!facts_.modules.empty()) {
-      return {};
+    if (has_foreign_ || (facts_.modules.empty() && !facts_.is_watched)) return {};
+    TRY(std::vector<NodeClaim> claims, read_node_claims(host_.root, host_.definition));
+    for (NodeClaim& claim : claims) {
+      claim.major.reset();
+      claim.minors.clear();
+      claim.wanted.clear();
     }
-    TRY(const std::vector<NodeClaim> claims, read_node_claims(host_.root, host_.definition));
-    TRY(const std::vector<StaleNode> stale, find_stale_nodes(host_.root, claims, find));
-    for (const StaleNode& node : stale) facts_.nodes.push_back({node.path, node.node});
+    TRY(facts_.nodes, find_stale_nodes(host_.root, claims, [&](const std::string& path) {
+          return host_.kernel.find_node(host_.root.path_of(path));
+        }));
     return {};
   }
 
@@ -246,15 +265,26 @@ class UnloadSurvey {
     }
     if (!*mounted) return {};
     facts_.driver_root = place;
-    for (const DefinedContractFile& file : host_.definition.root->contract) {
-      TRY(const auto there, host_.root.status(file.file));
-      if (there) facts_.contract_files.push_back(file.file);
+    return find_contract_files();
+  }
+
+  // The vendor's own tools write some of the same names.
+  Result<void> find_contract_files() {
+    for (const AttachedImage& image : facts_.images) {
+      for (const ContractFile& file : contract_files(host_.definition, image.version)) {
+        TRY(const auto there, host_.root.read_if_there(file.name, kMaxContractFile));
+        auto& found = facts_.contract_files;
+        const bool is_new = std::none_of(found.begin(), found.end(),
+                                         [&](const ContractFile& known) { return known.name == file.name; });
+        if (there == file.text && is_new) found.push_back(file);
+      }
     }
     return {};
   }
 
   const UnloadHost& host_;
   UnloadFacts facts_;
+  bool has_foreign_ = false;  // modules of the driver's names that are not its own
   std::vector<OurImage> images_;
   ModprobeConfig modprobe_;  // our own file
 };

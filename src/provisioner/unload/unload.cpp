@@ -1,11 +1,14 @@
 #include "provisioner/unload/unload.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <cerrno>
 
 #include "modules/modprobe_config.hpp"
 #include "provisioner/execute.hpp"
 #include "provisioner/status.hpp"
+#include "provisioner/stopped_daemons.hpp"
 #include "provisioner/unload/release.hpp"
 
 namespace driverext {
@@ -14,6 +17,9 @@ namespace {
 constexpr unsigned kModprobeSec = 60;
 constexpr unsigned kStartSec = 60;
 constexpr uint64_t kLookAgainUsec = 500'000;
+constexpr uint64_t kLookForOthersUsec = 5'000'000;
+constexpr uint64_t kLetGoUsec = 2'000'000;
+constexpr uint64_t kLookBehindUsec = 100'000;
 
 Error in_use_error(const UnloadFacts& facts) {
   return make_error(Errc::conflict, Reason::driver_in_use, facts.driver + " is in use");
@@ -24,29 +30,44 @@ class Unload {
   Unload(const UnloadRequest& request, UnloadResult& result) : request_(request), result_(result) {}
 
   Result<void> run() {
-    TRY_VOID(wait_until_free());
-    if (!result_.plan.in_use.empty()) {
-      refuse(UnloadResult::Outcome::in_use, in_use_error(result_.facts));
-      result_.error->what += "; nothing was changed";
-      return {};
-    }
-    if (result_.plan.steps.empty()) {
-      result_.outcome = UnloadResult::Outcome::nothing_loaded;
-      return {};
-    }
-    if (Result<void> unloaded = take_modules_away(); !unloaded) {
+    while (true) {
+      TRY_VOID(wait_until_free());
+      if (!result_.plan.in_use.empty()) {
+        refuse(UnloadResult::Outcome::in_use, in_use_error(result_.facts));
+        result_.error->what += "; nothing was changed";
+        return {};
+      }
+      if (result_.plan.steps.empty()) {
+        result_.outcome = UnloadResult::Outcome::nothing_loaded;
+        return {};
+      }
+      Result<void> unloaded = take_modules_away();
+      if (unloaded) break;
       const bool is_whole = take_back(unloaded.error());
       const bool is_held = is_whole && unloaded.error().reason == Reason::driver_in_use;
-      refuse(is_held ? UnloadResult::Outcome::in_use : UnloadResult::Outcome::failed, std::move(unloaded).error());
-      return {};
+      if (!is_held || monotonic_usec() >= request_.wait_until_usec) {
+        refuse(is_held ? UnloadResult::Outcome::in_use : UnloadResult::Outcome::failed, std::move(unloaded).error());
+        return {};
+      }
+      // Somebody came in between: that one is waited for too.
+      result_.reports.clear();
+      lock_.reset();
+      TRY_VOID(pause_for(kLookAgainUsec));
     }
     // Whatever of it fails, the rest is still to be done.
+    bool nodes_are_left = false;
     for (const PlannedUnload& step : result_.plan.steps) {
-      if (can_be_taken_back(step.kind)) continue;
+      // By it the next unload knows whose they are.
+      const bool is_needed = step.kind == UnloadStepKind::stop_watching && nodes_are_left;
+      if (can_be_taken_back(step.kind) || is_needed) continue;
       const Result<std::string> released = release(request_.host, result_.facts, step);
       if (!released) result_.outcome = UnloadResult::Outcome::left_over;
+      nodes_are_left = nodes_are_left || (!released && step.kind == UnloadStepKind::remove_node);
       report(step, released ? UnloadReport::Outcome::done : UnloadReport::Outcome::failed,
              released ? *released : released.error().message());
+    }
+    if (Result<void> noted = note_stopped_daemons(); !noted) {
+      refuse(UnloadResult::Outcome::left_over, std::move(noted).error());
     }
     if (Result<void> told = tell_status(); !told) refuse(UnloadResult::Outcome::left_over, std::move(told).error());
     return {};
@@ -68,22 +89,38 @@ class Unload {
     return {};
   }
 
+  // Returns with the lock, and with what was found while it was held.
   Result<void> wait_until_free() {
     TRY_VOID(look());
     std::vector<std::string> told;
-    while (!result_.plan.in_use.empty() && request_.watch != nullptr && monotonic_usec() < request_.wait_until_usec) {
+    while (true) {
+      if (result_.plan.in_use.empty()) {
+        if (!request_.lock || lock_) return {};
+        TRY(lock_, request_.lock());
+        TRY_VOID(look());
+        continue;
+      }
+      if (request_.watch == nullptr || monotonic_usec() >= request_.wait_until_usec) return {};
+      lock_.reset();
       if (told != result_.plan.in_use && request_.on_wait) request_.on_wait(result_.plan.in_use);
       told = result_.plan.in_use;
       if (!request_.watch->add(result_.facts.holders.processes)) {
         // The kernel tells nobody when a module's use count changes: a device that is closed is in use until its driver
-        // has let go of it. For that alone it is looked at from time to time.
-        uint64_t until = request_.wait_until_usec;
-        if (result_.facts.holders.processes.empty()) until = std::min(until, monotonic_usec() + kLookAgainUsec);
+        // has let go of it. Nor that a process has opened another device. For these it is looked at from time to time.
+        const uint64_t look_again = result_.facts.holders.processes.empty() ? kLookAgainUsec : kLookForOthersUsec;
+        const uint64_t until = std::min(request_.wait_until_usec, monotonic_usec() + look_again);
         const HolderWatch::Waited waited = request_.watch->wait(until, request_.cancel_fd);
-        if (waited == HolderWatch::Waited::cancelled) return make_error(Errc::transient, "it was told to stop");
+        if (waited == HolderWatch::Waited::cancelled) return told_to_stop();
       }
       TRY_VOID(look());
     }
+  }
+
+  static Error told_to_stop() { return make_error(Errc::transient, "it was told to stop"); }
+
+  Result<void> pause_for(uint64_t usec) const {
+    pollfd cancelled{request_.cancel_fd, POLLIN, 0};
+    if (::poll(&cancelled, 1, static_cast<int>(usec / 1000)) > 0) return told_to_stop();
     return {};
   }
 
@@ -98,7 +135,7 @@ class Unload {
         has_stopped = false;
         TRY_VOID(look_behind_daemons(facts));
       }
-      if (is_readable(request_.cancel_fd)) return make_error(Errc::transient, "it was told to stop");
+      if (is_readable(request_.cancel_fd)) return told_to_stop();
       has_stopped = step.kind == UnloadStepKind::stop_daemon;
       // One that does not end in time may still do so later: it is started again too.
       if (has_stopped) done_.push_back(step);
@@ -111,14 +148,21 @@ class Unload {
     return {};
   }
 
-  // Who else holds it is seen once its own daemons are gone.
+  // Who else holds it is seen once its own daemons are gone. A driver takes a moment to let go of what they had open,
+  // and who is to be waited for is waited for without them: they are not started and stopped again all the while.
   Result<void> look_behind_daemons(const UnloadFacts& before) {
-    TRY(const UnloadFacts now, survey_unload(request_.host));
-    UnloadPlan plan = plan_unload(now);
-    if (plan.in_use.empty()) return {};
-    result_.plan.in_use = std::move(plan.in_use);
-    result_.facts.holders = now.holders;
-    return in_use_error(before);
+    const uint64_t until = std::max(request_.wait_until_usec, monotonic_usec() + kLetGoUsec);
+    while (true) {
+      TRY(const UnloadFacts now, survey_unload(request_.host));
+      UnloadPlan plan = plan_unload(now);
+      if (plan.in_use.empty()) return {};
+      if (monotonic_usec() >= until) {
+        result_.plan.in_use = std::move(plan.in_use);
+        result_.facts.holders = now.holders;
+        return in_use_error(before);
+      }
+      TRY_VOID(pause_for(kLookBehindUsec));
+    }
   }
 
   Result<void> apply(const UnloadFacts& facts, const PlannedUnload& step) {
@@ -130,6 +174,8 @@ class Unload {
         (void)words;
         return {};
       }
+      case UnloadStepKind::remove_contract:
+        return request_.host.root.remove_file(facts.contract_files[step.index].name);
       case UnloadStepKind::forget_modprobe:
         return request_.host.root.remove_file(kOwnModprobeFile);
       default:
@@ -179,6 +225,10 @@ class Unload {
     };
     const UnloadFacts& facts = result_.facts;
     if (step.kind == UnloadStepKind::stop_daemon) return run({"systemctl", "start", step.subject}, kStartSec);
+    if (step.kind == UnloadStepKind::remove_contract) {
+      const ContractFile& file = facts.contract_files[step.index];
+      return request_.host.root.write_atomic(file.name, file.text, 0644);
+    }
     if (step.kind == UnloadStepKind::forget_modprobe) {
       return request_.host.root.write_atomic(kOwnModprobeFile, facts.modprobe_file.value_or(""), 0644);
     }
@@ -203,6 +253,13 @@ class Unload {
     return {};
   }
 
+  // A provision that brings the driver back starts them again.
+  Result<void> note_stopped_daemons() {
+    std::vector<std::string> units;
+    for (const RunningDaemon& daemon : result_.facts.daemons) units.push_back(daemon.unit);
+    return remember_stopped_daemons(request_.host.root, units);
+  }
+
   Result<void> tell_status() {
     Status status;
     status.reason = Reason::unloaded;
@@ -217,6 +274,7 @@ class Unload {
 
   const UnloadRequest& request_;
   UnloadResult& result_;
+  std::optional<UniqueFd> lock_;
   std::vector<PlannedUnload> done_;
 };
 

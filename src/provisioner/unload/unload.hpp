@@ -13,12 +13,16 @@
 #include "base/json.hpp"
 #include "host/holder_watch.hpp"
 #include "provisioner/unload/survey.hpp"
+#include "sys/fd.hpp"
 
 namespace driverext {
 
 struct UnloadRequest {
   UnloadHost host;
   std::string kernel_release;
+  /// Taken once nobody holds the driver; until then provisions may run, and device nodes follow their devices. Null:
+  /// the caller holds it.
+  std::function<Result<UniqueFd>()> lock = {};
   /// Until when holders are waited for, CLOCK_MONOTONIC; 0: not at all.
   uint64_t wait_until_usec = 0;
   HolderWatch* watch = nullptr;  ///< to wait by; only if it is to be waited
@@ -51,8 +55,8 @@ struct UnloadResult {
 };
 std::string_view unload_outcome_name(UnloadResult::Outcome outcome);
 
-/// To be called with kProvisionLock held. Writes status.json once the driver is gone. Errors: what keeps the host from
-/// being looked at; all else is in the result.
+/// With kProvisionLock held, by the caller or as the request says. Writes status.json once the driver is gone. Errors:
+/// what keeps the host from being looked at; all else is in the result.
 Result<UnloadResult> unload_driver(const UnloadRequest& request);
 
 /// The plan for this host; changes nothing.
