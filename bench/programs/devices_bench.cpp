@@ -25,6 +25,7 @@ void plant(const test::TempDir& root) {
   test::write_file(root / "run/driverext/mounts/image", "");
   test::write_file(root / "etc/driverext/driverext.toml", "[driver]\nname = \"nvidia\"\n");
   test::write_file(root / "usr/lib/driverext/drivers/nvidia.toml", test::source_file("drivers/nvidia.toml"));
+  test::write_file(root / "run/driverext/watched/nvidia", "");
   must(root.dir().make_dirs("dev/char", 0755));
 }
 

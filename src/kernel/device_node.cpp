@@ -31,10 +31,10 @@ std::string label_of(const std::string& path) {
 
 Result<void> make_device_node(const std::string& path, const DeviceNode& node) {
   const std::string temporary = path + ".new-" + std::to_string(::getpid());
-  ::unlink(temporary.c_str());
-  if (::mknod(temporary.c_str(), S_IFCHR, gnu_dev_makedev(node.major, node.minor)) != 0) {
-    return os_failure(errno, "cannot make device node " + path);
-  }
+  const auto make = [&] { return ::mknod(temporary.c_str(), S_IFCHR, gnu_dev_makedev(node.major, node.minor)) == 0; };
+  // Left by a process that had the same number and was killed.
+  const bool made = make() || (errno == EEXIST && ::unlink(temporary.c_str()) == 0 && make());
+  if (!made) return os_failure(errno, "cannot make device node " + path);
   Undo remove_temporary([&] { ::unlink(temporary.c_str()); });
   // With the terminating zero, as libselinux has it.
   if (!node.label.empty() && node.label != label_of(temporary) &&

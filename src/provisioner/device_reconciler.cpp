@@ -72,6 +72,7 @@ Result<void> DeviceReconciler::remove_stale() {
 Result<void> DeviceReconciler::stop_watching() { return watch({}); }
 
 Result<void> DeviceReconciler::undo() {
+  folders_.clear();
   Result<void> result;
   for (; !undo_.empty(); undo_.pop_back()) {
     Result<void> undone = undo_.back()();
@@ -117,9 +118,9 @@ Result<bool> DeviceReconciler::is_right(const ReportedNode& reported) {
 }
 
 Result<void> DeviceReconciler::make(const ReportedNode& reported) {
-  TRY(const bool right, is_right(reported));
-  if (right) return {};
   if (!reported.may_make) {
+    TRY(const bool right, is_right(reported));
+    if (right) return {};
     TRY_VOID(await_others(reported));
     return make_link(reported);
   }
@@ -163,6 +164,7 @@ Result<void> DeviceReconciler::await_others(const ReportedNode& reported) {
 
 // A folder of the driver's own has a fixed mode: who may open a node is said by the node.
 Result<void> DeviceReconciler::make_folder(const std::string& name) {
+  if (!folders_.insert(name).second) return {};
   TRY(const auto there, context_.root.status(name));
   if (there && !S_ISDIR(there->st_mode)) {
     return make_error(Errc::conflict,
@@ -206,11 +208,10 @@ Result<void> DeviceReconciler::clear_way(const std::string& path) {
 }
 
 Result<void> DeviceReconciler::make_link(const ReportedNode& reported) {
-  TRY(const bool right, is_link_right(reported));
-  if (right) return {};
-  TRY_VOID(make_folder(kDevChar));
   const std::string name = char_link_name(reported.node);
   TRY(const auto before, context_.root.read_link(name));
+  if (before && is_char_link_to(*before, reported.path)) return {};
+  TRY_VOID(make_folder(kDevChar));
   TRY_VOID(context_.root.make_link(char_link_target(reported.path), name));
   undo_.emplace_back([this, name, before] {
     return before ? context_.root.make_link(*before, name) : context_.root.remove_file(name);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,7 @@ class DeviceReconciler {
 
   DeviceContext context_;
   std::optional<DeviceReport> report_;
+  std::set<std::string> folders_;                    ///< that are as they must be
   std::vector<std::function<Result<void>()>> undo_;  ///< in the order of what was done
   size_t changes_ = 0;
   std::string remark_;

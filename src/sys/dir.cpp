@@ -241,18 +241,21 @@ Result<void> Dir::make_dirs(std::string_view name, mode_t mode) const {
 }
 
 Result<void> Dir::make_link(std::string_view target, std::string_view name) const {
-  const std::string plain = relative(name);
-  const size_t slash = plain.rfind('/');
-  if (slash != std::string::npos) TRY_VOID(make_dirs(plain.substr(0, slash), 0755));
-  TRY(Parent parent, parent_of(name));
-  const std::string temporary = "." + parent.leaf + ".new-" + std::to_string(::getpid());
-  ::unlinkat(parent.fd, temporary.c_str(), 0);
-  if (::symlinkat(std::string(target).c_str(), parent.fd, temporary.c_str()) != 0) {
-    return os_failure(errno, "cannot make link " + path_of(name));
+  Result<Parent> parent = parent_of(name);
+  if (!parent && parent.error().code == Errc::not_found) {
+    const std::string plain = relative(name);
+    TRY_VOID(make_dirs(plain.substr(0, plain.rfind('/')), 0755));
+    parent = parent_of(name);
   }
-  if (::renameat(parent.fd, temporary.c_str(), parent.fd, parent.leaf.c_str()) != 0) {
+  if (!parent) return std::move(parent).error();
+  const std::string temporary = "." + parent->leaf + ".new-" + std::to_string(::getpid());
+  const auto make = [&] { return ::symlinkat(std::string(target).c_str(), parent->fd, temporary.c_str()) == 0; };
+  // Left by a process that had the same number and was killed.
+  const bool made = make() || (errno == EEXIST && ::unlinkat(parent->fd, temporary.c_str(), 0) == 0 && make());
+  if (!made) return os_failure(errno, "cannot make link " + path_of(name));
+  if (::renameat(parent->fd, temporary.c_str(), parent->fd, parent->leaf.c_str()) != 0) {
     const int error = errno;
-    ::unlinkat(parent.fd, temporary.c_str(), 0);
+    ::unlinkat(parent->fd, temporary.c_str(), 0);
     return os_failure(error, "cannot make link " + path_of(name));
   }
   return {};
