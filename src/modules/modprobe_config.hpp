@@ -17,6 +17,9 @@ namespace driverext {
 /// Our own file there, which is not read here: what it says follows from the others.
 inline constexpr std::string_view kOwnModprobeFile = "run/modprobe.d/driverext.conf";
 
+/// Written before it, and not read either: the driver's competitors, as long as it is to be loaded.
+inline constexpr std::string_view kOwnConflictsFile = "run/modprobe.d/driverext-conflicts.conf";
+
 /// Where something is said: "/etc/modprobe.d/gpu.conf:3", "the kernel's command line".
 struct ModprobeLine {
   std::string value;  ///< of an options line: its parameters; of an install line: the command; else empty

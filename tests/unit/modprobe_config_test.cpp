@@ -61,6 +61,24 @@ TEST(ModprobeConfig, ABackslashJoinsLines) {
   EXPECT_EQ(config.blacklist.at("n").source, root / "etc/modprobe.d/a.conf:4");
 }
 
+TEST(ModprobeConfig, ABackslashStandsForTheCharacterBehindIt) {
+  const TempDir root;
+  test::write_file(root / "etc/modprobe.d/a.conf", "options m a=x\\\\y\\z\n# two\n\nblacklist n\\");
+  const ModprobeConfig config = must(read_modprobe_config(root.dir(), {}));
+  EXPECT_EQ(options_text(config, "m"), "[a=x\\yz]");
+  EXPECT_EQ(config.blacklist.at("n").source, root / "etc/modprobe.d/a.conf:4");
+}
+
+TEST(ModprobeConfig, QuotesOnTheCommandLineStayWithTheParameter) {
+  const TempDir root;
+  const ModprobeConfig config =
+      must(read_modprobe_config(root.dir(), {"gpu.words=\"A=1; B=2\"", "gpu.no name=1", "module_blacklist=\"a,b c\""}));
+  ASSERT_EQ(config.command_line.at("gpu").size(), 1U);
+  EXPECT_EQ(config.command_line.at("gpu")[0].value, "words=\"A=1; B=2\"");
+  EXPECT_TRUE(config.blacklist.contains("a"));
+  EXPECT_TRUE(config.blacklist.contains("b c"));
+}
+
 TEST(ModprobeConfig, TheCommandLineGivesParametersAndBlacklists) {
   const TempDir root;
   const ModprobeConfig config =
