@@ -45,20 +45,67 @@ bool fits_in_quotes(std::string_view parameters) {
   return parameters.find('\'') == std::string_view::npos && parameters.find(kOptionsPlace) == std::string_view::npos;
 }
 
+size_t place_of(const ModulePlan& plan, const std::string& module) {
+  const auto found = std::find_if(plan.own.begin(), plan.own.end(),
+                                  [&](const PlannedModule& planned) { return planned.name == module; });
+  return static_cast<size_t>(found - plan.own.begin());
+}
+
+bool is_planned(const ModulePlan& plan, const std::string& module) { return place_of(plan, module) < plan.own.size(); }
+
+enum class When { before, behind };
+
+// Soft dependencies of a module, its own and those of the host's modprobe.d. Of the image those that the plan has; one
+// that is loaded before another does not ask for that in turn.
+class SoftNames {
+ public:
+  SoftNames(const ModulePlanInput& input, const ModulePlan& plan, const ModuleRecord& record)
+      : input_(input), plan_(plan), record_(record) {}
+
+  [[nodiscard]] std::string text(When when) const {
+    std::vector<std::string> names = when == When::before ? record_.softdeps_pre : record_.softdeps_post;
+    if (const SoftDependencies* more = softdeps_of(input_.modprobe, record_.name); more != nullptr) {
+      const std::vector<std::string>& of_host = when == When::before ? more->pre : more->post;
+      names.insert(names.end(), of_host.begin(), of_host.end());
+    }
+    std::string text;
+    for (const std::string& name : names) {
+      if (is_wanted(name, when)) text += " " + name;
+    }
+    return text;
+  }
+
+ private:
+  [[nodiscard]] bool is_wanted(const std::string& name, When when) const {
+    const std::string form = module_name_form(name);
+    if (!check_name("module", name) || input_.modprobe.blacklist.contains(form) || form == record_.name) return false;
+    const bool is_own = std::any_of(input_.modules.begin(), input_.modules.end(),
+                                    [&](const ModuleRecord& record) { return record.name == form; });
+    if (!is_own) return true;
+    if (!is_planned(plan_, form)) return false;
+    return when == When::behind || place_of(plan_, form) < place_of(plan_, record_.name);
+  }
+
+  const ModulePlanInput& input_;
+  const ModulePlan& plan_;
+  const ModuleRecord& record_;
+};
+
 // A shell runs it. Another insmod may have been quicker: then the module is there.
-std::string install_command(const ModuleRecord& record, const std::string& folder, const std::string& parameters) {
+std::string install_command(const ModuleRecord& record, const SoftNames& soft, const std::string& folder,
+                            const std::string& parameters) {
+  const std::string before = soft.text(When::before);
+  const std::string behind = soft.text(When::behind);
   std::string command;
   for (const std::string& name : record.depends) command += (command.empty() ? "/sbin/modprobe -a -q " : " ") + name;
   if (!command.empty()) command += " && ";
   const std::string options =
       fits_in_quotes(parameters) ? "'" + std::string(kOptionsPlace) + "'" : shell_word(parameters);
-  return command + "{ /sbin/insmod " + folder + "/" + record.path + " " + options + " || test -e /sys/module/" +
-         record.name + "/initstate; }";
-}
-
-bool is_planned(const ModulePlan& plan, const std::string& module) {
-  return std::any_of(plan.own.begin(), plan.own.end(),
-                     [&](const PlannedModule& planned) { return planned.name == module; });
+  command += "{ /sbin/insmod " + folder + "/" + record.path + " " + options + " || test -e /sys/module/" + record.name +
+             "/initstate; }";
+  if (!before.empty()) command = "/sbin/modprobe -a -q" + before + "; " + command;
+  if (!behind.empty()) command += " && { /sbin/modprobe -a -q" + behind + "; true; }";
+  return command;
 }
 
 }  // namespace
@@ -77,7 +124,10 @@ std::string format_modprobe_file(const ModulePlanInput& input, const ModulePlan&
     if (!parameters.empty() && fits_in_quotes(parameters)) {
       text += "options " + record.name + " " + escaped(parameters) + "\n";
     }
-    text += "install " + record.name + " " + escaped(install_command(record, folder, parameters)) + "\n";
+    const SoftNames soft(input, plan, record);
+    text += "install " + record.name + " " + escaped(install_command(record, soft, folder, parameters)) + "\n";
+    // libkmod passes over the command of a module that has soft dependencies, and takes the first line about them.
+    text += "softdep " + record.name + " pre:\n";
   }
   return text;
 }

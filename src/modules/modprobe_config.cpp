@@ -1,5 +1,9 @@
 #include "modules/modprobe_config.hpp"
 
+#include <fnmatch.h>
+
+#include <algorithm>
+
 #include "base/text.hpp"
 
 namespace driverext {
@@ -54,6 +58,22 @@ std::string_view next_word(std::string_view& rest) {
   return word;
 }
 
+// "pre: a b post: c"
+SoftDependencies parse_softdeps(const std::string& module, std::string_view words) {
+  SoftDependencies softdeps{module, {}, {}};
+  std::vector<std::string>* names = nullptr;
+  for (std::string_view word = next_word(words); !word.empty(); word = next_word(words)) {
+    if (word == "pre:") {
+      names = &softdeps.pre;
+    } else if (word == "post:") {
+      names = &softdeps.post;
+    } else if (names != nullptr) {
+      names->emplace_back(word);
+    }
+  }
+  return softdeps;
+}
+
 void take_line(const Line& line, const std::string& file, ModprobeConfig& config) {
   std::string_view rest = line.text;
   const std::string_view keyword = next_word(rest);
@@ -66,6 +86,8 @@ void take_line(const Line& line, const std::string& file, ModprobeConfig& config
     config.blacklist.emplace(module, std::move(said));
   } else if (keyword == "install") {
     config.install.insert_or_assign(module, std::move(said));
+  } else if (keyword == "softdep") {
+    config.softdeps.push_back(parse_softdeps(module, said.value));
   }
 }
 
@@ -96,6 +118,13 @@ void take_word(const std::string& word, ModprobeConfig& config) {
 
 void parse_modprobe_file(const std::string& text, const std::string& file, ModprobeConfig& config) {
   for (const Line& line : lines_of(text)) take_line(line, file, config);
+}
+
+const SoftDependencies* softdeps_of(const ModprobeConfig& config, const std::string& module) {
+  const auto found = std::find_if(config.softdeps.begin(), config.softdeps.end(), [&](const SoftDependencies& line) {
+    return ::fnmatch(line.module.c_str(), module.c_str(), 0) == 0;
+  });
+  return found == config.softdeps.end() ? nullptr : &*found;
 }
 
 Result<ModprobeConfig> read_modprobe_config(const Dir& root, const std::vector<std::string>& command_line) {

@@ -26,13 +26,24 @@ struct ModprobeLine {
   std::string source;
 };
 
+/// A softdep line: modules that are loaded before or behind another one, if they can be.
+struct SoftDependencies {
+  std::string module;  ///< fnmatch(3) pattern
+  std::vector<std::string> pre;
+  std::vector<std::string> post;
+};
+
 /// Module names as /proc/modules spells them.
 struct ModprobeConfig {
   std::map<std::string, std::vector<ModprobeLine>> options;  ///< in the order in which they apply
   std::map<std::string, ModprobeLine> blacklist;
   std::map<std::string, ModprobeLine> install;
+  std::vector<SoftDependencies> softdeps;                         ///< in the order of their files
   std::map<std::string, std::vector<ModprobeLine>> command_line;  ///< parameters there, each a line
 };
+
+/// What the files say of a module: the first line that matches counts, as for libkmod. Null if there is none.
+const SoftDependencies* softdeps_of(const ModprobeConfig& config, const std::string& module);
 
 /// Adds what the text of one file says; `file` is only named. Lines that are none are passed over.
 void parse_modprobe_file(const std::string& text, const std::string& file, ModprobeConfig& config);

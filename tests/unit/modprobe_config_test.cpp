@@ -79,6 +79,19 @@ TEST(ModprobeConfig, QuotesOnTheCommandLineStayWithTheParameter) {
   EXPECT_TRUE(config.blacklist.contains("b c"));
 }
 
+TEST(ModprobeConfig, OfSoftDependenciesTheFirstLineCounts) {
+  const TempDir root;
+  test::write_file(root / "etc/modprobe.d/a.conf", "softdep gpu-mem none pre: a b-c post: d\nsoftdep gpu_mem pre: e\n");
+  test::write_file(root / "usr/lib/modprobe.d/b.conf", "softdep other* post: f\n");
+  const ModprobeConfig config = must(read_modprobe_config(root.dir(), {}));
+  const SoftDependencies* softdeps = softdeps_of(config, "gpu_mem");
+  ASSERT_NE(softdeps, nullptr);
+  EXPECT_EQ(softdeps->pre, (std::vector<std::string>{"a", "b-c"}));
+  EXPECT_EQ(softdeps->post, std::vector<std::string>{"d"});
+  ASSERT_NE(softdeps_of(config, "other_one"), nullptr);
+  EXPECT_EQ(softdeps_of(config, "gpu"), nullptr);
+}
+
 TEST(ModprobeConfig, TheCommandLineGivesParametersAndBlacklists) {
   const TempDir root;
   const ModprobeConfig config =

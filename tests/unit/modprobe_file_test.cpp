@@ -52,8 +52,10 @@ TEST_F(ModprobeFile, NamesEveryModuleOfTheImageAndWhatItNeeds) {
             "options gpu a=1\n"
             "install gpu /sbin/modprobe -a -q i2c_core && { /sbin/insmod /run/m/gpu/gpu.ko '$CMDLINE_OPTS' || "
             "test -e /sys/module/gpu/initstate; }\n"
+            "softdep gpu pre:\n"
             "install gpu_extra /sbin/modprobe -a -q gpu && { /sbin/insmod /run/m/gpu/gpu_extra.ko '$CMDLINE_OPTS' || "
-            "test -e /sys/module/gpu_extra/initstate; }\n");
+            "test -e /sys/module/gpu_extra/initstate; }\n"
+            "softdep gpu_extra pre:\n");
 }
 
 // nvidia-drm has the same aliases as nvidia: udev would load it with every GPU.
@@ -68,6 +70,21 @@ TEST_F(ModprobeFile, DevicesLoadOnlyWhatThePlanDoes) {
   EXPECT_NE(text().find("install gpu_drm "), std::string::npos);
   parameters_["gpu_drm"] = "modeset=1";
   EXPECT_NE(text().find("alias pci:a gpu_drm\n"), std::string::npos);
+}
+
+TEST_F(ModprobeFile, SoftDependenciesAreLoadedWithTheModuleIfThePlanHasThem) {
+  define("[[module]]\nname = \"gpu\"\n[[module]]\nname = \"gpu-mem\"\n");
+  add("gpu");
+  last().softdeps_pre = {"ecdh_generic", "unwanted", "gpu-mem", "bad;name"};
+  last().softdeps_post = {"gpu_mem", "gpu_extra"};
+  add("gpu_mem", {"gpu"});
+  add("gpu_extra", {"gpu"});
+  modprobe_.blacklist["unwanted"] = {"", "x"};
+  modprobe_.softdeps = {{"gpu", {"i2c_dev"}, {}}};
+  const std::string file = text();
+  EXPECT_NE(file.find("install gpu /sbin/modprobe -a -q ecdh_generic i2c_dev; { /sbin/insmod "), std::string::npos)
+      << file;
+  EXPECT_NE(file.find("gpu/initstate; } && { /sbin/modprobe -a -q gpu_mem; true; }\n"), std::string::npos) << file;
 }
 
 /// The file as modprobe runs it, with a program in place of insmod that notes what it is given.
@@ -117,6 +134,13 @@ TEST_F(ModprobeRuns, OptionsOfTheHostAreWrittenOutToo) {
   modprobe_.options["driverext_test_gpu"] = {{"label=it's", "/etc/modprobe.d/x.conf:1"}};
   test::write_file(folder_ / "modprobe.d/x.conf", "options driverext_test_gpu label=it's\n");
   EXPECT_EQ(words(""), "<label=it's>");
+}
+
+// Many packages have such a line, and libkmod would look for the module in an index then.
+TEST_F(ModprobeRuns, ASoftDependencyOfTheHostDoesNotHideTheModule) {
+  test::write_file(folder_ / "modprobe.d/zz.conf",
+                   "softdep driverext-test-gpu post: driverext_test_other\ninstall driverext_test_other true\n");
+  EXPECT_EQ(words("a=1"), "<a=1 >");
 }
 
 }  // namespace
