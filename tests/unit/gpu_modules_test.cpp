@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -215,6 +216,23 @@ TEST_F(GpusOfVfio, AreTakenIfTheyAreAskedForAndGivenBackOnFailure) {
   host_.kernel.forget_calls();
   EXPECT_EQ(host_.provision().reason, Reason::provisioned);
   EXPECT_TRUE(host_.kernel.calls().empty());
+}
+
+TEST_F(GpusOfVfio, ThatCannotBeTakenAreAConflict) {
+  host_.configure("[host]\ntake_from_vfio = true\n");
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  const std::vector<std::string> calls = host_.kernel.calls();
+  const auto unbind = std::find(calls.begin(), calls.end(), "unbind_pci 0000:05:00.0");
+  ASSERT_NE(unbind, calls.end());
+  FakeGpuHost other;
+  other.drop_image();
+  other.write(kDropIn, text_of(kDropIn));
+  other.configure("[host]\ntake_from_vfio = true\n");
+  other.kernel.place_pci(kGpu, "pci:v000010DEd00002330sv0sd0bc03sc02i00");
+  const auto before = other.kernel.state();
+  other.kernel.fail_call(static_cast<int>(unbind - calls.begin()) + 1, EBUSY);
+  EXPECT_EQ(other.provision().reason, Reason::module_conflict);
+  EXPECT_EQ(other.kernel.state(), before);
 }
 
 TEST_F(GpusOfVfio, ThatSomebodyUsesStayAndTheUserIsNamed) {

@@ -182,7 +182,11 @@ class EvictStep final : public Step {
 
   Result<void> take_from_vfio() {
     for (const PciBinding& device : of_vfio_) {
-      TRY_VOID(context_.kernel.unbind_pci(device));
+      Result<void> unbound = context_.kernel.unbind_pci(device);
+      if (!unbound) {
+        unbound.error().reason = Reason::module_conflict;
+        return unbound;
+      }
       taken_.push_back(device);
     }
     return {};
