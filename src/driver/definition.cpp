@@ -82,7 +82,7 @@ Result<Definition> read_definition(const Dir& root, const std::string& driver, c
     for (const auto& [drop_in, where] : drop_ins) {
       TRY(const std::string change, root.read_file(where, kMaxDefinition));
       TRY(toml::table changes, parse_toml(change, root.path_of(where)));
-      apply_drop_in(table, std::move(changes));
+      TRY_VOID(apply_drop_in(table, std::move(changes), root.path_of(where)));
     }
     TRY(Definition definition, parse(table, wanted, file));
     definition.name = driver;

@@ -1,5 +1,7 @@
 #include "driver/device_rules.hpp"
 
+#include <set>
+
 #include "base/text.hpp"
 #include "driver/definition_parts.hpp"
 #include "driver/proc_files.hpp"
@@ -77,24 +79,27 @@ Result<void> parse_wait(const toml::table& entry, const std::string& file, Defin
 
 Result<DefinedDevice> parse_device(const toml::table& entry, const std::string& file) {
   DefinedDevice device;
+  TRY(device.name, toml_optional_string(entry, "name", file));
   TRY(device.optional, toml_bool(entry, "optional", false, file));
   TRY_VOID(parse_mode(entry, file, device));
   TRY(device.group, toml_optional_string(entry, "group", file));
   TRY_VOID(parse_wait(entry, file, device));
   if (entry.contains("class")) {
-    TRY_VOID(only_keys(entry, {"class", "devices", "drivers", "optional", "mode", "group", "wait"}, file));
+    TRY_VOID(only_keys(entry, {"name", "class", "devices", "drivers", "virtual", "optional", "mode", "group", "wait"},
+                       file));
     TRY(const std::string name, toml_string(entry, "class", file));
     if (!check_name("class", name)) return bad(entry, file, "\"class\" is not the name of a folder in /sys/class");
     device.device_class = "sys/class/" + name;
     TRY(device.names, toml_optional_string(entry, "devices", file));
     TRY(device.drivers, toml_strings(entry, "drivers", file));
+    TRY(device.only_virtual, toml_bool(entry, "virtual", false, file));
     return device;
   }
   if (entry.contains("misc")) {
-    TRY_VOID(only_keys(entry, {"node", "misc", "optional", "mode", "group", "wait"}, file));
+    TRY_VOID(only_keys(entry, {"name", "node", "misc", "optional", "mode", "group", "wait"}, file));
     TRY(device.misc, toml_string(entry, "misc", file));
   } else {
-    TRY_VOID(only_keys(entry, {"node", "sysfs", "optional", "mode", "group", "wait"}, file));
+    TRY_VOID(only_keys(entry, {"name", "node", "sysfs", "optional", "mode", "group", "wait"}, file));
   }
   TRY(device.node, toml_path_below(entry, "node", "/dev/", file));
   if (!device.misc.empty()) return device;
@@ -171,10 +176,11 @@ Result<void> parse_numbers(const toml::table& entry, const std::string& file, De
 
 Result<DefinedNode> parse_node(const toml::table& entry, const std::string& file) {
   TRY_VOID(only_keys(entry,
-                     {"node", "registered_as", "minor", "minors", "count", "each", "counted", "names", "permissions",
-                      "optional", "when", "containers"},
+                     {"name", "node", "registered_as", "minor", "minors", "count", "each", "counted", "names",
+                      "permissions", "optional", "when", "containers"},
                      file));
   DefinedNode node;
+  TRY(node.name, toml_optional_string(entry, "name", file));
   TRY(node.node, toml_path_below(entry, "node", "/dev/", file));
   TRY(node.registered_as, toml_strings(entry, "registered_as", file));
   if (node.registered_as.empty()) return bad(entry, file, "\"registered_as\" names nothing in /proc/devices");
@@ -213,7 +219,12 @@ std::optional<unsigned> minor_in_name(std::string_view pattern, std::string_view
 Result<DeviceRules> parse_device_rules(const toml::table& definition, const std::string& file) {
   DeviceRules rules;
   TRY(const auto devices, toml_tables(definition, "device", file));
+  std::set<std::string> names;
   for (const toml::table* entry : devices) {
+    const std::string name = (*entry)["name"].value<std::string>().value_or("");
+    if (!name.empty() && !names.insert(name).second) {
+      return bad(*entry, file, "there is a [[device]] \"" + name + "\" already");
+    }
     if (entry->contains("registered_as")) {
       TRY(DefinedNode node, parse_node(*entry, file));
       rules.made_here.push_back(std::move(node));

@@ -30,6 +30,7 @@ struct DeviceCondition {
 /// Device nodes that the kernel makes once the driver runs. What they must be is asked of the kernel, so that a stray
 /// file of that name does not pass for one.
 struct DefinedDevice {
+  std::string name;  ///< by which drop-ins tell it from others; mostly empty
   // One of three: a device in sysfs, a miscellaneous device, or all those of a class.
   std::string node;                  ///< "dev/video0"; of a class the kernel says it
   std::string sysfs_number;          ///< file with MAJOR:MINOR, "sys/class/video4linux/video0/dev"
@@ -37,6 +38,7 @@ struct DefinedDevice {
   std::string device_class;          ///< "sys/class/drm"
   std::string names;                 ///< of a class: those that match, "renderD*"; empty: all
   std::vector<std::string> drivers;  ///< of a class: those whose driver has one of these names; empty: all
+  bool only_virtual = false;         ///< of a class: those without hardware, below sys/devices/virtual
   bool optional = false;             ///< no error if there is no such device
   std::optional<unsigned> mode;      ///< permission bits that it must have; nothing: whatever udev says
   std::string group;                 ///< the same of its group
@@ -50,6 +52,7 @@ struct MinorRange {
 
 /// Device nodes that the kernel does not make: the driver registers a number and leaves the rest to user space.
 struct DefinedNode {
+  std::string name;                        ///< as in DefinedDevice
   std::string node;                        ///< "dev/nvidiactl", "dev/nvidia{minor}"
   std::vector<std::string> registered_as;  ///< names in /proc/devices, the first one there counts
   // One of three: one minor, a list of them, or one for each file.

@@ -44,6 +44,12 @@ Result<bool> has_driver(const Dir& root, const std::string& folder, const std::v
   return link && std::find(drivers.begin(), drivers.end(), link->substr(link->rfind('/') + 1)) != drivers.end();
 }
 
+// What a class lists are links to the devices themselves.
+Result<bool> is_virtual(const Dir& root, const std::string& folder) {
+  TRY(const auto link, root.read_link(folder));
+  return link && link->find("/devices/virtual/") != std::string::npos;
+}
+
 Result<std::vector<KernelDevice>> devices_of_class(const Dir& root, const DefinedDevice& rule) {
   std::vector<KernelDevice> found;
   TRY(const std::vector<std::string> names, root.list(rule.device_class));
@@ -52,6 +58,10 @@ Result<std::vector<KernelDevice>> devices_of_class(const Dir& root, const Define
     const std::string folder = rule.device_class + "/" + name;
     TRY(const bool is_ours, has_driver(root, folder, rule.drivers));
     if (!is_ours) continue;
+    if (rule.only_virtual) {
+      TRY(const bool counts, is_virtual(root, folder));
+      if (!counts) continue;
+    }
     // Connectors, partitions and the like have no number.
     TRY(const auto number, root.read_if_there(folder + "/dev", kMaxNumber));
     if (!number) continue;
@@ -73,7 +83,9 @@ Result<std::vector<KernelDevice>> find_kernel_devices(const Dir& root, const Def
     if (found.empty() && !rule.optional) {
       std::string drivers;
       for (const std::string& driver : rule.drivers) drivers += (drivers.empty() ? " of " : ", ") + driver;
-      return nothing_of("the driver did not register any device" + drivers + " in /" + rule.device_class);
+      return nothing_of("the driver did not register any " +
+                        std::string(rule.only_virtual ? "virtual device" : "device") + drivers + " in /" +
+                        rule.device_class);
     }
     return found;
   }

@@ -8,8 +8,8 @@
 
 namespace driverext {
 
-/// `folder`: absolute, where the image is mounted. Modules that the host does not want are left out. Format:
-/// modprobe.d(5).
-std::string format_modprobe_file(const ModulePlanInput& input, const std::string& folder);
+/// `folder`: absolute, where the image is mounted. Modules that the host does not want are left out; those that the
+/// plan leaves out are found by their names, but not by devices. Format: modprobe.d(5).
+std::string format_modprobe_file(const ModulePlanInput& input, const ModulePlan& plan, const std::string& folder);
 
 }  // namespace driverext

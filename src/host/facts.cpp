@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/text.hpp"
+#include "host/command_line.hpp"
 #include "host/hardware.hpp"
 #include "host/host_files.hpp"
 #include "host/kernel_facts.hpp"
@@ -88,8 +89,7 @@ std::vector<std::string> read_loaded_modules(const Dir& root) {
 std::vector<std::string> read_command_line(const Dir& root) {
   const auto text = read_fact(root, "proc/cmdline");
   if (!text) return {};
-  const std::vector<std::string_view> words = words_of(*text);
-  return {words.begin(), words.end()};
+  return command_line_words(*text);
 }
 
 std::optional<uint64_t> free_bytes_of(const Dir& root) {

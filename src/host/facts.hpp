@@ -82,7 +82,7 @@ struct Facts {
   bool hardware_is_known = false;  ///< modaliases were read
   /// As /proc/modules spells them, sorted; loaded modules, not those built in.
   std::vector<std::string> loaded_modules = {};
-  /// Words of the kernel's command line.
+  /// Words of the kernel's command line, in the form of command_line_words().
   std::vector<std::string> command_line = {};
   /// Room for ordinary files below var/lib/driverext (or its nearest parent that is there), bytes; nothing if unknown.
   std::optional<uint64_t> free_bytes = {};

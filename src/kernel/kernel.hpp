@@ -98,6 +98,14 @@ struct LoadedModule {
   std::string srcversion{};  ///< the same
 };
 
+/// A device on the PCI bus, and the driver that has it.
+struct PciBinding {
+  std::string address;          ///< "0000:01:00.0"
+  std::string driver;           ///< "vfio-pci"
+  std::string driver_override;  ///< the only driver that may have it; empty: whichever fits
+  bool operator==(const PciBinding&) const = default;
+};
+
 class Kernel {
  public:
   Kernel() = default;
@@ -158,6 +166,12 @@ class Kernel {
   virtual Result<void> load_module(const std::string& path, const std::string& parameters) = 0;
   virtual Result<std::optional<LoadedModule>> find_module(const std::string& name) = 0;
   virtual Result<void> unload_module(const std::string& name) = 0;
+
+  /// Takes a device from its driver; any driver may have it then. Nobody uses it: a driver that waits for a user is
+  /// given up after ten seconds, Errc::conflict. As it was, if it fails.
+  virtual Result<void> unbind_pci(const PciBinding& binding) = 0;
+  /// Gives it to the driver, and to no other if it says so.
+  virtual Result<void> bind_pci(const PciBinding& binding) = 0;
 
   /// Where the kernel looks for firmware before its own folders: absolute, or empty for nowhere.
   virtual Result<void> set_firmware_path(const std::string& path) = 0;

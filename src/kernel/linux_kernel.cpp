@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "kernel/device_mapper.hpp"
 #include "kernel/device_node.hpp"
+#include "kernel/driver_binding.hpp"
 #include "kernel/file_labels.hpp"
 #include "kernel/file_system_probe.hpp"
 #include "kernel/kernel_log.hpp"
@@ -194,6 +195,9 @@ class LinuxKernel final : public Kernel {
   }
 
   Result<void> unload_module(const std::string& name) override { return remove_module(name); }
+
+  Result<void> unbind_pci(const PciBinding& binding) override { return unbind_pci_device(root_, binding); }
+  Result<void> bind_pci(const PciBinding& binding) override { return bind_pci_device(root_, binding); }
 
   // No newline: the kernel would take it for part of the path. An empty one is written as one.
   Result<void> set_firmware_path(const std::string& path) override {

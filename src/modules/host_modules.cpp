@@ -1,5 +1,7 @@
 #include "modules/host_modules.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "sys/kmod.hpp"
 
@@ -22,23 +24,33 @@ class KmodHostModules final : public HostModules {
       return make_error(Errc::not_found, Reason::dependency_missing,
                         "the host has no module " + name + " in " + folder_);
     }
-    const kmod::Module module(kmod_module_get_module(found.get()));
     std::vector<HostModule> order;
-    const kmod::ModuleList needs(kmod_module_get_dependencies(module.get()));
+    kmod_list* entry = nullptr;
+    kmod_list_foreach(entry, found.get()) {  // several, if the name is an alias
+      const kmod::Module module(kmod_module_get_module(entry));
+      add_with_needs(module.get(), order);
+    }
+    return order;
+  }
+
+ private:
+  static void add_with_needs(const kmod_module* module, std::vector<HostModule>& order) {
+    const kmod::ModuleList needs(kmod_module_get_dependencies(module));
     kmod_list* entry = nullptr;
     kmod_list_foreach(entry, needs.get()) {
       const kmod::Module need(kmod_module_get_module(entry));
       add(need.get(), order);
     }
-    add(module.get(), order);
-    return order;
+    add(module, order);
   }
 
- private:
   static void add(const kmod_module* module, std::vector<HostModule>& order) {
     const char* path = kmod_module_get_path(module);
     if (path == nullptr) return;  // built into the kernel
-    order.push_back({module_name_form(kmod_module_get_name(module)), path});
+    const std::string name = module_name_form(kmod_module_get_name(module));
+    const bool is_there =
+        std::any_of(order.begin(), order.end(), [&](const HostModule& other) { return other.name == name; });
+    if (!is_there) order.push_back({name, path});
   }
 
   std::string folder_;

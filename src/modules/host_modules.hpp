@@ -21,8 +21,8 @@ class HostModules {
   HostModules& operator=(const HostModules&) = delete;
   virtual ~HostModules() = default;
 
-  /// The module and everything it depends on, in loading order; empty if it is built in.
-  /// Errors: Reason::dependency_missing if the host has no such module.
+  /// The module and everything it depends on, in loading order; empty if it is built in. An alias can stand for
+  /// several. Errors: Reason::dependency_missing if the host has no such module.
   virtual Result<std::vector<HostModule>> load_order(const std::string& name) = 0;
 };
 

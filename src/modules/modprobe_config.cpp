@@ -1,5 +1,9 @@
 #include "modules/modprobe_config.hpp"
 
+#include <fnmatch.h>
+
+#include <algorithm>
+
 #include "base/text.hpp"
 
 namespace driverext {
@@ -27,22 +31,19 @@ struct Line {
   size_t number = 0;  // of its beginning
 };
 
-// A backslash at the end of a line joins it with the next one.
+// A backslash joins a line with the next one, or stands for whatever character follows it.
 std::vector<Line> lines_of(const std::string& text) {
-  std::vector<Line> lines;
-  bool goes_on = false;
-  size_t number = 0;
-  for (const std::string& part : split(text, '\n')) {
-    ++number;
-    std::string_view piece = part;
-    const bool is_continued = piece.ends_with('\\');
-    if (is_continued) piece.remove_suffix(1);
-    if (goes_on) {
-      lines.back().text += piece;
-    } else {
-      lines.push_back({std::string(piece), number});
+  std::vector<Line> lines{{{}, 1}};
+  size_t number = 1;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool is_escaped = text[i] == '\\' && ++i < text.size();
+    if (i == text.size()) break;
+    if (text[i] == '\n') ++number;
+    if (text[i] != '\n') {
+      lines.back().text += text[i];
+    } else if (!is_escaped) {
+      lines.push_back({{}, number});
     }
-    goes_on = is_continued;
   }
   return lines;
 }
@@ -57,6 +58,22 @@ std::string_view next_word(std::string_view& rest) {
   return word;
 }
 
+// "pre: a b post: c"
+SoftDependencies parse_softdeps(const std::string& module, std::string_view words) {
+  SoftDependencies softdeps{module, {}, {}};
+  std::vector<std::string>* names = nullptr;
+  for (std::string_view word = next_word(words); !word.empty(); word = next_word(words)) {
+    if (word == "pre:") {
+      names = &softdeps.pre;
+    } else if (word == "post:") {
+      names = &softdeps.post;
+    } else if (names != nullptr) {
+      names->emplace_back(word);
+    }
+  }
+  return softdeps;
+}
+
 void take_line(const Line& line, const std::string& file, ModprobeConfig& config) {
   std::string_view rest = line.text;
   const std::string_view keyword = next_word(rest);
@@ -69,15 +86,25 @@ void take_line(const Line& line, const std::string& file, ModprobeConfig& config
     config.blacklist.emplace(module, std::move(said));
   } else if (keyword == "install") {
     config.install.insert_or_assign(module, std::move(said));
+  } else if (keyword == "softdep") {
+    config.softdeps.push_back(parse_softdeps(module, said.value));
   }
+}
+
+std::string_view unquoted(std::string_view value) {
+  if (!value.starts_with('"')) return value;
+  value.remove_prefix(1);
+  if (value.ends_with('"')) value.remove_suffix(1);
+  return value;
 }
 
 void take_word(const std::string& word, ModprobeConfig& config) {
   const size_t equals = word.find('=');
   const std::string key = word.substr(0, equals);
+  if (key.find_first_of("\" \t\n\v\f\r") != std::string::npos) return;  // no name of a parameter
   if (key == "modprobe.blacklist" || key == "module_blacklist") {
     if (equals == std::string::npos) return;
-    for (const std::string& module : split(std::string_view(word).substr(equals + 1), ',')) {
+    for (const std::string& module : split(unquoted(std::string_view(word).substr(equals + 1)), ',')) {
       if (!module.empty()) config.blacklist.insert_or_assign(module_name_form(module), ModprobeLine{{}, kCommandLine});
     }
     return;
@@ -93,11 +120,18 @@ void parse_modprobe_file(const std::string& text, const std::string& file, Modpr
   for (const Line& line : lines_of(text)) take_line(line, file, config);
 }
 
+const SoftDependencies* softdeps_of(const ModprobeConfig& config, const std::string& module) {
+  const auto found = std::find_if(config.softdeps.begin(), config.softdeps.end(), [&](const SoftDependencies& line) {
+    return ::fnmatch(line.module.c_str(), module.c_str(), 0) == 0;
+  });
+  return found == config.softdeps.end() ? nullptr : &*found;
+}
+
 Result<ModprobeConfig> read_modprobe_config(const Dir& root, const std::vector<std::string>& command_line) {
   ModprobeConfig config;
   TRY(const auto files, find_files(root));
   for (const auto& [name, path] : files) {
-    if (path == kOwnModprobeFile) continue;
+    if (path == kOwnModprobeFile || path == kOwnConflictsFile) continue;
     TRY(const auto text, root.read_if_there(path, kMaxFile));  // absent: a link that leads nowhere masks a file
     if (!text) continue;
     parse_modprobe_file(*text, root.path_of(path), config);

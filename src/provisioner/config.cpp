@@ -120,9 +120,10 @@ Result<Config> read_config(const Dir& root) {
   }
   TRY(const toml::table* host, toml_table(*table, "host", file));
   if (host != nullptr) {
-    TRY_VOID(only_keys(*host, {"blacklist", "contract", "merge"}, file));
+    TRY_VOID(only_keys(*host, {"blacklist", "contract", "merge", "take_from_vfio"}, file));
     TRY(config.merge, toml_bool(*host, "merge", false, file));
     TRY(config.blacklist, toml_bool(*host, "blacklist", false, file));
+    TRY(config.take_from_vfio, toml_bool(*host, "take_from_vfio", false, file));
     TRY(config.contract, toml_bool(*host, "contract", false, file));
   }
   TRY(const toml::table* parameters, toml_table(*table, "parameters", file));

@@ -1,6 +1,7 @@
 #include "provisioner/execute.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 
 namespace driverext {
@@ -57,6 +58,14 @@ Result<StepOutcome> run(Step& step, const StepContext& context) {
   return outcome;
 }
 
+// The driver found none of its devices: what earlier steps have to remark may be why.
+void explain_missing_devices(Error& failure, const std::vector<std::unique_ptr<Step>>& steps) {
+  if (failure.os_error != ENODEV) return;
+  for (size_t i = 0; i + 1 < steps.size(); ++i) {
+    if (const std::string remark = steps[i]->remark(); !remark.empty()) failure.what += "; " + remark;
+  }
+}
+
 }  // namespace
 
 std::string_view step_outcome_name(StepOutcome outcome) {
@@ -101,6 +110,7 @@ Execution execute(const Plan& plan, const StepContext& context, Progress& progre
       report.outcome = *outcome;
       if (const std::string remark = steps.back()->remark(); !remark.empty()) report.message += "; but " + remark;
     } else {
+      explain_missing_devices(outcome.error(), steps);
       report.message = outcome.error().message();
       execution.failure = std::move(outcome).error();
     }

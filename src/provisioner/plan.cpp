@@ -143,7 +143,7 @@ void add_steps(const PlanInput& input, Plan& plan) {
     add(StepKind::verify, "so must that of its userland " + image.userland, Subject::userland);
     add(StepKind::attach, "its libraries are read in the same way", Subject::userland);
   }
-  if (!definition.host_modules.conflicts.empty()) {
+  if (!definition.host_modules.conflicts.empty() || !definition.hardware.empty()) {
     add(StepKind::evict, "no other driver may have the devices");
   }
   const bool has_root = plan.userland && definition.root;

@@ -52,6 +52,9 @@ std::string to_text(const KernelState& state) {
     text << "node " << path << ' ' << node.major << ':' << node.minor << ' ' << std::oct << node.mode << std::dec << ' '
          << node.owner << ':' << node.group << (node.label.empty() ? "" : " ") << node.label << '\n';
   }
+  for (const auto& [address, device] : state.pci) {
+    text << "pci " << address << ' ' << device.driver << ' ' << device.driver_override << '\n';
+  }
   if (!state.firmware_path.empty()) text << "firmware path " << state.firmware_path << '\n';
   for (const auto& [name, build_id] : state.modules) text << "module " << name << ' ' << build_id << '\n';
   return text.str();
@@ -594,6 +597,40 @@ Result<void> FakeKernel::unload_module(const std::string& name) {
   hide_devices(form);
   state_.modules.erase(form);
   write_modules();
+  return {};
+}
+
+void FakeKernel::place_pci(const PciBinding& binding, const std::string& modalias) {
+  const std::string folder = "sys/bus/pci/devices/" + binding.address;
+  write_file(root_.path_of(folder + "/modalias"), modalias + "\n");
+  show_pci(binding);
+}
+
+void FakeKernel::show_pci(const PciBinding& binding) {
+  const std::string folder = "sys/bus/pci/devices/" + binding.address;
+  const std::string only = binding.driver_override.empty() ? "(null)" : binding.driver_override;
+  write_file(root_.path_of(folder + "/driver_override"), only + "\n");
+  if (root_.make_link("../../../bus/pci/drivers/" + binding.driver, folder + "/driver")) {
+    state_.pci[binding.address] = binding;
+  }
+}
+
+Result<void> FakeKernel::unbind_pci(const PciBinding& binding) {
+  TRY_VOID(side_effect("unbind_pci " + binding.address));
+  const auto device = state_.pci.find(binding.address);
+  if (device == state_.pci.end() || device->second.driver != binding.driver) {
+    return os_failure(ENODEV, binding.driver + " does not have " + binding.address);
+  }
+  state_.pci.erase(device);
+  const std::string folder = "sys/bus/pci/devices/" + binding.address;
+  write_file(root_.path_of(folder + "/driver_override"), "(null)\n");
+  return root_.remove_file(folder + "/driver");
+}
+
+Result<void> FakeKernel::bind_pci(const PciBinding& binding) {
+  TRY_VOID(side_effect("bind_pci " + binding.address));
+  if (state_.pci.contains(binding.address)) return os_failure(EBUSY, binding.address + " has a driver");
+  show_pci(binding);
   return {};
 }
 

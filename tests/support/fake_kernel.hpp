@@ -71,6 +71,7 @@ struct KernelState {
   std::map<std::string, std::vector<Mount>> beneath;
   std::map<std::string, std::string> modules;  ///< build id by name
   std::map<std::string, DeviceNode> nodes;     ///< by path
+  std::map<std::string, PciBinding> pci;       ///< by address: those that have a driver
   std::string firmware_path;                   ///< the kernel shows it, if it has such a setting
   bool operator==(const KernelState&) const = default;
 };
@@ -122,6 +123,8 @@ class FakeKernel final : public Kernel {
   void forget_beneath() { has_beneath_ = false; }
   [[nodiscard]] const std::vector<Placing>& placings() const { return placings_; }
   void place_module(const std::string& name, const std::string& build_id);
+  /// A device of the PCI bus that a driver has, in sysfs.
+  void place_pci(const PciBinding& binding, const std::string& modalias);
   /// An empty file stands for it, so that its folder lists it.
   void place_node(const std::string& path, const DeviceNode& node);
   void mark_corrupted(const std::string& name) { corrupted_.insert(name); }
@@ -172,6 +175,8 @@ class FakeKernel final : public Kernel {
   Result<void> load_module(const std::string& path, const std::string& parameters) override;
   Result<std::optional<LoadedModule>> find_module(const std::string& name) override;
   Result<void> unload_module(const std::string& name) override;
+  Result<void> unbind_pci(const PciBinding& binding) override;
+  Result<void> bind_pci(const PciBinding& binding) override;
   Result<void> set_firmware_path(const std::string& path) override;
 
  private:
@@ -188,6 +193,7 @@ class FakeKernel final : public Kernel {
   void remove_closed_devices();
   Result<void> bind(const MountRequest& request);
   void show_devices(const std::string& module) const;
+  void show_pci(const PciBinding& binding);
   void hide_devices(const std::string& module) const;
   void write_numbers() const;
   void write_modules() const;

@@ -119,6 +119,7 @@ TEST(Config, DefaultsBuildAndMergeNothingIntoTheHost) {
   EXPECT_EQ(plain.channel_url, "");
   EXPECT_TRUE(plain.build);
   EXPECT_FALSE(plain.merge);
+  EXPECT_FALSE(plain.take_from_vfio);
   EXPECT_FALSE(plain.toolkit);
 }
 
@@ -126,10 +127,11 @@ TEST(Config, SaysHowFarToGo) {
   const TempDir root;
   const Config full = must(config(root,
                                   "[driver]\nname = \"x\"\n[channel]\nurl = \"https://c.test/s\"\n[build]\nenabled = "
-                                  "false\n[host]\nmerge = true\n[toolkit]\nconfigure = [\"cdi\", \"docker\"]\n"));
+                                  "false\n[host]\nmerge = true\ntake_from_vfio = true\n[toolkit]\nconfigure = [\"cdi\", \"docker\"]\n"));
   EXPECT_EQ(full.channel_url, "https://c.test/s");
   EXPECT_FALSE(full.build);
   EXPECT_TRUE(full.merge);
+  EXPECT_TRUE(full.take_from_vfio);
   EXPECT_EQ(full.toolkit, (std::vector<std::string>{"cdi", "docker"}));
   const Config none = must(config(root, "[driver]\nname = \"x\"\n[toolkit]\nconfigure = []\n"));
   ASSERT_TRUE(none.toolkit);
@@ -146,6 +148,7 @@ TEST(Config, BadValuesOfEveryTableNameFileAndLine) {
       {"[build]\nenabled = \"yes\"\n", 4, "neither true nor false"},
       {"[build]\nenable = true\n", 4, "\"enable\""},
       {"[host]\nmerge = 1\n", 4, "neither true nor false"},
+      {"[host]\ntake_from_vfio = \"yes\"\n", 4, "neither true nor false"},
       {"[host]\nmerged = true\n", 4, "\"merged\""},
       {"[toolkit]\nconfigure = \"cdi\"\n", 4, "list of strings"},
       {"[toolkit]\nconfigure = [\"podman\"]\n", 3, "podman"},

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "support/temp_dir.hpp"
 #include "support/verdict.hpp"
 
@@ -212,6 +214,8 @@ TEST(Definition, BadNodesNameFileAndLine) {
       {kHead + "[[device]]\nclass = \"../x\"\n", 4, "class"},
       {kHead + "[[device]]\nclass = \"x\"\nnode = \"/dev/x\"\n", 6, "\"node\""},
       {kHead + "[[device]]\nclass = \"x\"\nmode = \"888\"\n", 4, "mode"},
+      {kHead + "[[device]]\nclass = \"x\"\nvirtual = 1\n", 6, "neither true nor false"},
+      {kHead + "[[device]]\nname = \"a\"\nclass = \"x\"\n[[device]]\nname = \"a\"\nclass = \"y\"\n", 7, "already"},
       {kHead + "[[device]]\nclass = \"x\"\nmode = \"4755\"\n", 4, "mode"},
       {kHead + "[[device]]\nclass = \"x\"\nmode = 432\n", 6, "not a string"},
       {kHead + "[[device]]\nclass = \"x\"\nwait = 301\n", 4, "wait"},
@@ -447,6 +451,75 @@ TEST_F(DropIns, AMistakeIsNamedWithTheDropInsLine) {
   EXPECT_TRUE(message(read()).starts_with(place + ":1: ")) << message(read());
 }
 
+TEST_F(DropIns, NameModulesInEitherForm) {
+  vendor("cam.toml", kDefinition);
+  own("cam.toml.d/x.toml", "[[module]]\nname = \"cam_core\"\nparameters = \"c=3\"\n");
+  const Definition definition = must(read());
+  ASSERT_EQ(definition.modules.size(), 2U);
+  EXPECT_EQ(definition.modules[0].parameters, "c=3");
+}
+
+// Two rules with one node, two of one class.
+constexpr const char* kAlike =
+    "name = \"cam\"\n[[module]]\nname = \"x\"\n"
+    "[[device]]\nname = \"left\"\nnode = \"/dev/x{minor}\"\nregistered_as = [\"x\"]\neach = \"/proc/x/a/*\"\n"
+    "minor = \"M\"\n"
+    "[[device]]\nnode = \"/dev/x{minor}\"\nregistered_as = [\"x\"]\neach = \"/proc/x/b/*\"\nminor = \"M\"\n"
+    "[[device]]\nclass = \"drm\"\ndevices = \"card*\"\n"
+    "[[device]]\nclass = \"drm\"\ndevices = \"renderD*\"\n";
+
+TEST_F(DropIns, ChangeTheRuleThatTheyTellFromOthersLikeIt) {
+  vendor("cam.toml", kAlike);
+  own("cam.toml.d/a.toml", "[[device]]\nname = \"left\"\noptional = true\n");
+  own("cam.toml.d/b.toml",
+      "[[device]]\nnode = \"/dev/x{minor}\"\neach = \"/proc/x/b/*\"\ncontainers = false\n"
+      "[[device]]\nclass = \"drm\"\ndevices = \"renderD*\"\nmode = \"0666\"\n"
+      "[[device]]\nclass = \"drm\"\ndevices = \"control*\"\n");
+  const Definition definition = must(read());
+  ASSERT_EQ(definition.nodes.size(), 2U);
+  EXPECT_TRUE(definition.nodes[0].optional);
+  EXPECT_TRUE(definition.nodes[0].in_containers);
+  EXPECT_FALSE(definition.nodes[1].optional);
+  EXPECT_FALSE(definition.nodes[1].in_containers);
+  ASSERT_EQ(definition.devices.size(), 3U);
+  EXPECT_FALSE(definition.devices[0].mode);
+  EXPECT_EQ(definition.devices[1].mode, 0666U);
+  EXPECT_EQ(definition.devices[2].names, "control*");
+}
+
+TEST_F(DropIns, ThatCouldMeanSeveralNameThem) {
+  vendor("cam.toml", kAlike);
+  const std::string place = root_ / "etc/driverext/drivers/cam.toml.d/x.toml";
+  for (const char* text :
+       {"[[device]]\nnode = \"/dev/x{minor}\"\noptional = true\n", "[[device]]\nclass = \"drm\"\n"}) {
+    own("cam.toml.d/x.toml", text);
+    EXPECT_EQ(verdict(read()), "invalid_input/config-invalid");
+    EXPECT_TRUE(message(read()).starts_with(place + ":1: ")) << message(read());
+  }
+  own("cam.toml.d/x.toml", "[[device]]\nnode = \"/dev/x{minor}\"\noptional = true\n");
+  EXPECT_NE(message(read()).find("\"left\" ("), std::string::npos) << message(read());
+  EXPECT_NE(message(read()).find("cam.toml:10"), std::string::npos) << message(read());
+}
+
+TEST_F(DropIns, ReachEveryRuleOfNvidiasDefinition) {
+  vendor("cam.toml", test::source_file("drivers/nvidia.toml"));
+  own("cam.toml.d/x.toml",
+      "name = \"cam\"\n[[device]]\nname = \"MIG\"\ncontainers = true\n"
+      "[[device]]\nname = \"IMEX channels\"\nminors = \"0-15\"\nwhen = []\n");
+  const Definition definition = must(read());
+  EXPECT_EQ(definition.nodes.size(), 14U);
+  std::map<std::string, int> same_node;
+  for (const DefinedNode& node : definition.nodes) {
+    EXPECT_TRUE(node.in_containers || node.name != "MIG");
+    if (node.name.empty()) {
+      EXPECT_EQ(++same_node[node.node], 1) << node.node;
+    }
+    if (node.name != "IMEX channels") continue;
+    EXPECT_EQ(node.minors.front().last, 15U);
+    EXPECT_TRUE(node.conditions.empty());
+  }
+}
+
 TEST_F(DropIns, OfNoDefinitionAreNone) {
   own("cam.toml.d/x.toml", "description = \"x\"\n");
   EXPECT_EQ(verdict(read()), "invalid_input/config-invalid");
@@ -471,7 +544,9 @@ TEST(Definition, ShippedDefinitionsAreRight) {
   for (const char* name : shipped) EXPECT_EQ(must(read_definition(root.dir(), name)).name, name);
   const Definition camera = must(read_definition(root.dir(), "v4l2loopback"));
   EXPECT_EQ(camera.modules.size(), 1U);
-  EXPECT_EQ(camera.devices.size(), 1U);
+  ASSERT_EQ(camera.devices.size(), 1U);
+  EXPECT_TRUE(camera.devices[0].only_virtual);
+  EXPECT_TRUE(camera.modules[0].parameters.find("video_nr") == std::string::npos);
   EXPECT_FALSE(camera.root);
   const Definition gpu = must(read_definition(root.dir(), "nvidia"));
   EXPECT_EQ(gpu.modules[1].name, "nvidia_uvm");

@@ -60,7 +60,7 @@ TEST_F(FactsTest, IdentityIsReadWithoutAnythingElse) {
   write_file(root_ / "usr/lib/os-release", "ID=debian\nVERSION_ID=\"13\"\nPRETTY_NAME='Debian 13'\n");
   write_file(root_ / "proc/sys/kernel/random/boot_id", "boot\n");
   write_file(root_ / "proc/modules", "loop 45056 0 - Live 0x0\ndm_mod 184320 1 dm_verity, Live 0x0\n\x1b[2J 1\n\n");
-  write_file(root_ / "proc/cmdline", "quiet  root=/dev/vda\n");
+  write_file(root_ / "proc/cmdline", "quiet  root=/dev/vda \"gpu.label=a b\"\n");
   write_file(root_ / "sys/bus/pci/devices/a/modalias", "pci:a\n");
   write_file(root_ / "usr/lib/modules/6.12.107+deb13-amd64/config", "CONFIG_SMP=y\n");
   write_file(root_ / "sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
@@ -71,7 +71,7 @@ TEST_F(FactsTest, IdentityIsReadWithoutAnythingElse) {
   EXPECT_EQ(facts.os_name, "Debian 13");
   EXPECT_EQ(facts.boot_id, "boot");
   EXPECT_EQ(facts.loaded_modules, (std::vector<std::string>{"dm_mod", "loop"}));
-  EXPECT_EQ(facts.command_line, (std::vector<std::string>{"quiet", "root=/dev/vda"}));
+  EXPECT_EQ(facts.command_line, (std::vector<std::string>{"quiet", "root=/dev/vda", "gpu.label=\"a b\""}));
   EXPECT_GT(facts.free_bytes.value_or(0), 0U);
   EXPECT_EQ(facts.kernel.vermagic, "");
   EXPECT_FALSE(facts.hardware_is_known);

@@ -1,7 +1,13 @@
 // Loading the modules of a driver on a host that has something to say about it: other drivers, modprobe.d, firmware.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <stop_token>
+#include <thread>
 
 #include "driver/firmware_path.hpp"
 #include "modules/modprobe_config.hpp"
@@ -16,7 +22,9 @@ using test::must;
 using test::steps_text;
 
 constexpr const char* kDropIn = "etc/driverext/drivers/testgpu.toml.d/test.toml";
+constexpr std::chrono::milliseconds kMoment(5);
 const std::string kModprobeFile(kOwnModprobeFile);
+const std::string kConflictsFile(kOwnConflictsFile);
 const std::string kFirmwareFile(kFirmwarePathFile);
 
 class GpuModules : public ::testing::Test {
@@ -47,7 +55,7 @@ TEST_F(GpuModules, ACompetingDriverThatNobodyUsesIsEvicted) {
   const Status status = host_.provision();
   EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
   EXPECT_FALSE(is_loaded("oldgpu"));
-  EXPECT_NE(text_of(kModprobeFile).find("blacklist oldgpu\n"), std::string::npos);
+  EXPECT_NE(text_of(kConflictsFile).find("blacklist oldgpu\n"), std::string::npos);
   EXPECT_EQ(text_of("etc/modprobe.d/driverext-blacklist.conf"), "");
 }
 
@@ -70,6 +78,63 @@ TEST_F(GpuModules, AnEvictedDriverIsBackIfTheNewOneFails) {
   EXPECT_EQ(host_.provision().reason, Reason::module_load_failed);
   EXPECT_TRUE(is_loaded("oldgpu"));
   EXPECT_EQ(host_.kernel.state().modules, before.modules);
+  EXPECT_FALSE(must(host_.root().status(kConflictsFile)));
+}
+
+TEST_F(GpuModules, ABlacklistForLaterBootsStaysIfTheCompetitorCannotGoNow) {
+  define("conflicts = [\"oldgpu\"]\n");
+  host_.configure("[host]\nblacklist = true\n");
+  load_competitor("1");
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::module_conflict);
+  EXPECT_NE(status.message.find("reboot"), std::string::npos) << status.message;
+  EXPECT_NE(text_of("etc/modprobe.d/driverext-blacklist.conf").find("\nblacklist oldgpu\n"), std::string::npos);
+  EXPECT_FALSE(must(host_.root().status(kConflictsFile)));
+}
+
+TEST_F(GpuModules, CompetitorsAreKeptAwayBeforeTheFirstModuleIsLoaded) {
+  define("conflicts = [\"oldgpu\"]\n");
+  load_competitor("0");
+  host_.replace_module({}, EIO);
+  host_.write(kConflictsFile, "# of an earlier run\n");
+  EXPECT_EQ(host_.provision().reason, Reason::module_load_failed);
+  EXPECT_EQ(text_of(kConflictsFile), "# of an earlier run\n");
+}
+
+// A worker of udev has read modprobe.d before the step wrote there.
+TEST_F(GpuModules, UdevsQueueIsWaitedForIfACompetitorCouldCome) {
+  define("conflicts = [\"oldgpu\"]\n");
+  load_competitor("0");
+  host_.write("run/udev/queue", "");
+  std::atomic<bool> has_waited = false;
+  std::jthread udev([&](const std::stop_token& stop) {
+    while (text_of(kConflictsFile).empty() && !stop.stop_requested()) std::this_thread::sleep_for(kMoment);
+    for (int i = 0; i < 40 && !stop.stop_requested(); ++i) std::this_thread::sleep_for(kMoment);
+    has_waited = !stop.stop_requested() && !must(host_.root().status(kModprobeFile));
+    ::unlink(host_.path("run/udev/queue").c_str());
+  });
+  const Status status = host_.provision();
+  udev.request_stop();
+  udev.join();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_TRUE(has_waited);
+}
+
+TEST_F(GpuModules, UdevsQueueIsNotWaitedForIfTheHostHasNoCompetitor) {
+  define("conflicts = [\"oldgpu\"]\n");
+  host_.configure("[budget]\nboot = 5\n");
+  host_.write("run/udev/queue", "");
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+}
+
+TEST_F(GpuModules, OneWhoseInitDoesNotEndIsInUse) {
+  define("conflicts = [\"oldgpu\"]\n");
+  load_competitor("0");
+  host_.kernel.add_module_file({.name = "oldgpu", .build_id = "cc01", .depends = {}, .state = "coming"});
+  host_.configure("[budget]\nboot = 1\n");
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::module_conflict) << status.message;
+  EXPECT_TRUE(is_loaded("oldgpu"));
 }
 
 TEST_F(GpuModules, ABlacklistForLaterBootsIsWrittenIfConfiguredAndTakenBackOnFailure) {
@@ -90,6 +155,95 @@ TEST_F(GpuModules, ABlacklistForLaterBootsIsWrittenIfConfiguredAndTakenBackOnFai
   host_.kernel.forget_calls();
   EXPECT_EQ(host_.provision().reason, Reason::provisioned);
   EXPECT_TRUE(host_.kernel.calls().empty());
+}
+
+/// A device for the driver that a virtual machine could have.
+class GpusOfVfio : public GpuModules {
+ protected:
+  void SetUp() override {
+    GpuModules::SetUp();
+    define("[[hardware]]\nname = \"all\"\nmodaliases = [\"pci:v000010DEd*\"]\n");
+    place(kGpu, "pci:v000010DEd00002330sv0sd0bc03sc02i00");
+    place(kDisk, "pci:v00008086d00000953sv0sd0bc01sc08i02");
+    must(host_.root().make_link("../../../../kernel/iommu_groups/17", "sys/bus/pci/devices/0000:05:00.0/iommu_group"));
+    host_.write("sys/class/vfio/17/dev", "244:0\n");
+    host_.write("sys/bus/pci/devices/0000:05:00.0/vfio-dev/vfio3/dev", "511:3\n");
+  }
+  void place(const PciBinding& binding, const std::string& modalias) { host_.kernel.place_pci(binding, modalias); }
+  void hold(const std::string& node) const {
+    host_.write("proc/42/comm", "qemu\n");
+    must(host_.root().make_link(node, "proc/42/fd/7"));
+  }
+  [[nodiscard]] bool has_driver(const PciBinding& binding) const {
+    const auto found = host_.kernel.state().pci.find(binding.address);
+    return found != host_.kernel.state().pci.end() && found->second == binding;
+  }
+  const PciBinding kGpu{"0000:05:00.0", "vfio-pci", "vfio-pci"};
+  const PciBinding kDisk{"0000:06:00.0", "vfio-pci", ""};
+};
+
+TEST_F(GpusOfVfio, StayThereUnlessTheyAreAskedFor) {
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_TRUE(has_driver(kGpu));
+  std::string evict;
+  for (const auto& step : status.steps) {
+    if (step.kind == StepKind::evict) evict = step.message;
+  }
+  EXPECT_NE(evict.find("0000:05:00.0 is bound to vfio-pci"), std::string::npos) << evict;
+  EXPECT_NE(evict.find("take_from_vfio = true"), std::string::npos) << evict;
+}
+
+TEST_F(GpusOfVfio, ExplainADriverThatFindsNoDevice) {
+  host_.replace_module({}, ENODEV);
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::module_load_failed);
+  EXPECT_NE(status.message.find("0000:05:00.0 is bound to vfio-pci"), std::string::npos) << status.message;
+}
+
+TEST_F(GpusOfVfio, AreTakenIfTheyAreAskedForAndGivenBackOnFailure) {
+  host_.configure("[host]\ntake_from_vfio = true\n");
+  host_.replace_module({}, EIO);
+  const auto before = host_.kernel.state();
+  EXPECT_EQ(host_.provision().reason, Reason::module_load_failed);
+  EXPECT_EQ(host_.kernel.state(), before);
+  host_.replace_module({}, 0);
+  host_.now += 1;
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_FALSE(has_driver(kGpu));
+  EXPECT_TRUE(has_driver(kDisk)) << "the driver is not for it";
+  host_.kernel.forget_calls();
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_TRUE(host_.kernel.calls().empty());
+}
+
+TEST_F(GpusOfVfio, ThatCannotBeTakenAreAConflict) {
+  host_.configure("[host]\ntake_from_vfio = true\n");
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  const std::vector<std::string> calls = host_.kernel.calls();
+  const auto unbind = std::find(calls.begin(), calls.end(), "unbind_pci 0000:05:00.0");
+  ASSERT_NE(unbind, calls.end());
+  FakeGpuHost other;
+  other.drop_image();
+  other.write(kDropIn, text_of(kDropIn));
+  other.configure("[host]\ntake_from_vfio = true\n");
+  other.kernel.place_pci(kGpu, "pci:v000010DEd00002330sv0sd0bc03sc02i00");
+  const auto before = other.kernel.state();
+  other.kernel.fail_call(static_cast<int>(unbind - calls.begin()) + 1, EBUSY);
+  EXPECT_EQ(other.provision().reason, Reason::module_conflict);
+  EXPECT_EQ(other.kernel.state(), before);
+}
+
+TEST_F(GpusOfVfio, ThatSomebodyUsesStayAndTheUserIsNamed) {
+  host_.configure("[host]\ntake_from_vfio = true\n");
+  for (const char* node : {"/dev/vfio/17", "/dev/vfio/devices/vfio3"}) {
+    hold(node);
+    const Status status = host_.provision();
+    EXPECT_EQ(status.reason, Reason::module_conflict) << status.message;
+    EXPECT_NE(status.message.find("qemu (pid 42"), std::string::npos) << status.message;
+    EXPECT_TRUE(has_driver(kGpu));
+  }
 }
 
 TEST_F(GpuModules, ModprobeByNameFindsThemWhileTheyAreLoaded) {

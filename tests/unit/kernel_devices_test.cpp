@@ -56,6 +56,25 @@ TEST_F(KernelDevices, OfAClassThoseOfTheDriverCount) {
   EXPECT_EQ(found(rule), "");
 }
 
+// A webcam has the first number, and the driver's own device another one.
+TEST_F(KernelDevices, OfAClassVirtualOnesCanCountAlone) {
+  const auto camera = [&](const std::string& folder, const std::string& name, const std::string& number) {
+    test::write_file(root_ / ("sys/devices/" + folder + "/" + name + "/dev"), number + "\n");
+    test::write_file(root_ / ("sys/devices/" + folder + "/" + name + "/uevent"), "DEVNAME=" + name + "\n");
+    must(root_.dir().make_link("../../devices/" + folder + "/" + name, "sys/class/video4linux/" + name));
+  };
+  camera("pci0000:00/0000:00:14.0/usb1/1-1/video4linux", "video0", "81:0");
+  DefinedDevice rule;
+  rule.device_class = "sys/class/video4linux";
+  rule.names = "video*";
+  rule.only_virtual = true;
+  EXPECT_EQ(found(rule), "not_found/device-missing");
+  camera("virtual/video4linux", "video10", "81:1");
+  EXPECT_EQ(found(rule), "dev/video10 81:1 ");
+  rule.only_virtual = false;
+  EXPECT_EQ(found(rule), "dev/video0 81:0 dev/video10 81:1 ");
+}
+
 TEST_F(KernelDevices, MiscellaneousOnesAreFoundByName) {
   test::write_file(root_ / "proc/misc", " 59 kfd\n118 v4l2loopback\n200 tun\n");
   DefinedDevice rule;

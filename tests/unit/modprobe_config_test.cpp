@@ -61,6 +61,37 @@ TEST(ModprobeConfig, ABackslashJoinsLines) {
   EXPECT_EQ(config.blacklist.at("n").source, root / "etc/modprobe.d/a.conf:4");
 }
 
+TEST(ModprobeConfig, ABackslashStandsForTheCharacterBehindIt) {
+  const TempDir root;
+  test::write_file(root / "etc/modprobe.d/a.conf", "options m a=x\\\\y\\z\n# two\n\nblacklist n\\");
+  const ModprobeConfig config = must(read_modprobe_config(root.dir(), {}));
+  EXPECT_EQ(options_text(config, "m"), "[a=x\\yz]");
+  EXPECT_EQ(config.blacklist.at("n").source, root / "etc/modprobe.d/a.conf:4");
+}
+
+TEST(ModprobeConfig, QuotesOnTheCommandLineStayWithTheParameter) {
+  const TempDir root;
+  const ModprobeConfig config =
+      must(read_modprobe_config(root.dir(), {"gpu.words=\"A=1; B=2\"", "gpu.no name=1", "module_blacklist=\"a,b c\""}));
+  ASSERT_EQ(config.command_line.at("gpu").size(), 1U);
+  EXPECT_EQ(config.command_line.at("gpu")[0].value, "words=\"A=1; B=2\"");
+  EXPECT_TRUE(config.blacklist.contains("a"));
+  EXPECT_TRUE(config.blacklist.contains("b c"));
+}
+
+TEST(ModprobeConfig, OfSoftDependenciesTheFirstLineCounts) {
+  const TempDir root;
+  test::write_file(root / "etc/modprobe.d/a.conf", "softdep gpu-mem none pre: a b-c post: d\nsoftdep gpu_mem pre: e\n");
+  test::write_file(root / "usr/lib/modprobe.d/b.conf", "softdep other* post: f\n");
+  const ModprobeConfig config = must(read_modprobe_config(root.dir(), {}));
+  const SoftDependencies* softdeps = softdeps_of(config, "gpu_mem");
+  ASSERT_NE(softdeps, nullptr);
+  EXPECT_EQ(softdeps->pre, (std::vector<std::string>{"a", "b-c"}));
+  EXPECT_EQ(softdeps->post, std::vector<std::string>{"d"});
+  ASSERT_NE(softdeps_of(config, "other_one"), nullptr);
+  EXPECT_EQ(softdeps_of(config, "gpu"), nullptr);
+}
+
 TEST(ModprobeConfig, TheCommandLineGivesParametersAndBlacklists) {
   const TempDir root;
   const ModprobeConfig config =

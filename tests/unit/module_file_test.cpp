@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <set>
 
 #include "modules/elf_file.hpp"
 #include "modules/host_modules.hpp"
@@ -299,6 +300,24 @@ TEST(HostModules, HostWithoutModulesHasNoDependency) {
   const test::TempDir scratch;
   EXPECT_EQ(verdict(open_host_modules(scratch.path())->load_order("videodev")), "not_found/dependency-missing");
   EXPECT_EQ(verdict(open_host_modules(scratch / "none")->load_order("videodev")), "not_found/dependency-missing");
+}
+
+TEST(HostModules, AnAliasStandsForEveryModuleThatHasIt) {
+  const test::TempDir root;
+  const std::string folder = root / "lib/modules/1.0";
+  for (const char* name : {"first", "second"}) {
+    test::write_file(folder + "/kernel/" + name + ".ko",
+                     test::tiny_module({.name = name, .depends = "shared", .info = {"alias=crypto-x"}}));
+  }
+  test::write_file(folder + "/kernel/shared.ko", test::tiny_module({.name = "shared"}));
+  for (const char* list : {"modules.order", "modules.builtin"}) test::write_file(folder + "/" + list, "");
+  const auto indexed = run_program({"depmod", "-b", root.path(), "1.0"});
+  if (!indexed && indexed.error().code == Errc::not_found) GTEST_SKIP() << "there is no depmod on this machine";
+  must(indexed);
+  std::set<std::string> names;
+  for (const HostModule& module : must(open_host_modules(folder)->load_order("crypto-x"))) names.insert(module.name);
+  // What it depends on is known from symbols, of which these have none.
+  EXPECT_EQ(names, (std::set<std::string>{"first", "second"}));
 }
 
 }  // namespace

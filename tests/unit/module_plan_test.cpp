@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/modprobe_file.hpp"
 #include "support/verdict.hpp"
 
 namespace driverext {
@@ -190,25 +189,6 @@ TEST_F(ModulePlanning, TheStrongestSourceOfAParameterWinsAndIsNamed) {
   EXPECT_EQ(gpu.parameters[1].source, "driverext.toml");
   EXPECT_EQ(gpu.parameters[2].source, "/etc/modprobe.d/x.conf:1");
   EXPECT_EQ(gpu.parameters[4].source, "the kernel's command line");
-}
-
-TEST_F(ModulePlanning, ModprobeFindsEveryModuleOfTheImageAndWhatItNeeds) {
-  define("conflicts = [\"old\"]\n[[module]]\nname = \"gpu\"\nparameters = \"a=1\"\n");
-  add("gpu", {"i2c_core"});
-  last().aliases = {"pci:v000010DEd*sv*sd*bc03*", "bad alias"};
-  add("gpu_extra", {"gpu"});
-  add("unwanted");
-  modprobe_.blacklist["unwanted"] = {"", "x"};
-  const std::string text = format_modprobe_file(input(), "/run/m");
-  EXPECT_EQ(text.substr(text.find('\n') + 1),
-            "blacklist old\n"
-            "alias pci:v000010DEd*sv*sd*bc03* gpu\n"
-            "options gpu a=1\n"
-            "install gpu /sbin/modprobe -a -q i2c_core && { /sbin/insmod "
-            "/run/m/usr/lib/modules/6.1/driverext/gpu/gpu.ko $CMDLINE_OPTS || test -e /sys/module/gpu/initstate; }\n"
-            "install gpu_extra /sbin/modprobe -a -q gpu && { /sbin/insmod "
-            "/run/m/usr/lib/modules/6.1/driverext/gpu/gpu_extra.ko $CMDLINE_OPTS || test -e "
-            "/sys/module/gpu_extra/initstate; }\n");
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ class LoadStep final : public Step {
     for (const std::string& name : plan_.wanted) load_wanted(name);
     for (const PlannedModule& module : plan_.own) TRY_VOID(load_own(module));
     for (const std::string& name : plan_.afterwards) load_wanted(name);
-    return write_modprobe_file(format_modprobe_file(input, context_.root.path_of(mount_name(image()))));
+    return write_modprobe_file(format_modprobe_file(input, plan_, context_.root.path_of(mount_name(image()))));
   }
 
   Result<void> undo() override {
