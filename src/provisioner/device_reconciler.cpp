@@ -17,9 +17,6 @@ constexpr mode_t kPermissionBits = 07777;
 constexpr const char* kDevChar = "dev/char";
 /// There while udev has events to handle.
 constexpr const char* kUdevQueue = "run/udev/queue";
-constexpr const char* kRules = "usr/lib/udev/rules.d/60-driverext.rules";
-constexpr const char* kRulesOfThisBoot = "run/udev/rules.d/60-driverext.rules";
-constexpr size_t kMaxRules = 65536;
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
@@ -50,7 +47,7 @@ Result<bool> DeviceReconciler::is_satisfied() {
   }
   TRY(const std::vector<StaleNode> left_over, find_stale_nodes(context_.root, found->claims, finder()));
   if (!left_over.empty()) return false;
-  return is_watched();
+  return watch_.is_set(watched_names());
 }
 
 Result<void> DeviceReconciler::apply() {
@@ -61,7 +58,7 @@ Result<void> DeviceReconciler::apply() {
   TRY(const DeviceReport* found, report());
   for (const ReportedNode& reported : found->nodes) TRY_VOID(make(reported));
   TRY_VOID(remove_stale(found->claims));
-  return watch(watched_names());
+  return watch_.set(watched_names());
 }
 
 Result<void> DeviceReconciler::remove_stale() {
@@ -69,11 +66,11 @@ Result<void> DeviceReconciler::remove_stale() {
   return remove_stale(claims);
 }
 
-Result<void> DeviceReconciler::stop_watching() { return watch({}); }
+Result<void> DeviceReconciler::stop_watching() { return watch_.set({}); }
 
 Result<void> DeviceReconciler::undo() {
   folders_.clear();
-  Result<void> result;
+  Result<void> result = watch_.undo();
   for (; !undo_.empty(); undo_.pop_back()) {
     Result<void> undone = undo_.back()();
     if (!undone && result) result = std::move(undone);
@@ -367,58 +364,6 @@ std::vector<std::string> DeviceReconciler::watched_names() const {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
-}
-
-Result<bool> DeviceReconciler::is_watched() {
-  TRY(const std::vector<std::string> there, context_.root.list(kWatchedModules));
-  if (there != watched_names()) return false;
-  TRY(const auto rules, context_.root.read_if_there(kRules, kMaxRules));
-  TRY(const auto shown, context_.root.read_if_there(kRulesOfThisBoot, kMaxRules));
-  return !rules || there.empty() || rules == shown;
-}
-
-// udev reads its rules again when a folder of them is newer than before. One that came by a system extension, after
-// udev was started and with the time of no clock, is not.
-Result<void> DeviceReconciler::show_rules() {
-  TRY(const auto rules, context_.root.read_if_there(kRules, kMaxRules));
-  TRY(const auto before, context_.root.read_if_there(kRulesOfThisBoot, kMaxRules));
-  if (!rules || rules == before) return {};
-  TRY_VOID(context_.root.write_atomic(kRulesOfThisBoot, *rules, 0644));
-  undo_.emplace_back([this, before] {
-    return before ? context_.root.write_atomic(kRulesOfThisBoot, *before, 0644)
-                  : context_.root.remove_file(kRulesOfThisBoot);
-  });
-  return {};
-}
-
-Result<void> DeviceReconciler::hide_rules() {
-  TRY(const auto before, context_.root.read_if_there(kRulesOfThisBoot, kMaxRules));
-  if (!before) return {};
-  TRY_VOID(context_.root.remove_file(kRulesOfThisBoot));
-  undo_.emplace_back([this, before] { return context_.root.write_atomic(kRulesOfThisBoot, *before, 0644); });
-  return {};
-}
-
-// The folder goes with its last name: the service is not even started then.
-Result<void> DeviceReconciler::watch(const std::vector<std::string>& names) {
-  const std::string folder(kWatchedModules);
-  TRY(const std::vector<std::string> there, context_.root.list(folder));
-  TRY_VOID(names.empty() ? hide_rules() : show_rules());
-  if (there == names) return {};
-  TRY_VOID(make_folder(folder));
-  for (const std::string& name : names) {
-    if (std::find(there.begin(), there.end(), name) != there.end()) continue;
-    const std::string file = folder + "/" + name;
-    TRY_VOID(context_.root.write_atomic(file, "", 0644));
-    undo_.emplace_back([this, file] { return context_.root.remove_file(file); });
-  }
-  for (const std::string& name : there) {
-    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    const std::string file = folder + "/" + name;
-    TRY_VOID(context_.root.remove_file(file));
-    undo_.emplace_back([this, file] { return context_.root.write_atomic(file, "", 0644); });
-  }
-  return names.empty() ? context_.root.remove_dir(folder) : Result<void>();
 }
 
 }  // namespace driverext

@@ -14,13 +14,10 @@
 #include "driver/device_nodes.hpp"
 #include "driver/kernel_devices.hpp"
 #include "kernel/kernel.hpp"
+#include "provisioner/device_watch.hpp"
 #include "sys/file_watch.hpp"
 
 namespace driverext {
-
-/// A file for each module of a driver whose devices are looked after, named as the module: units/60-driverext.rules
-/// asks for them.
-constexpr std::string_view kWatchedModules = "run/driverext/watched";
 
 /// What it may use; all of it outlives it.
 struct DeviceContext {
@@ -33,7 +30,7 @@ struct DeviceContext {
 
 class DeviceReconciler {
  public:
-  explicit DeviceReconciler(DeviceContext context) : context_(context) {}
+  explicit DeviceReconciler(DeviceContext context) : context_(context), watch_(context.root) {}
   DeviceReconciler(const DeviceReconciler&) = delete;
   DeviceReconciler& operator=(const DeviceReconciler&) = delete;
 
@@ -75,12 +72,9 @@ class DeviceReconciler {
   Result<void> set_permissions(const DefinedDevice& rule);
 
   [[nodiscard]] std::vector<std::string> watched_names() const;
-  Result<bool> is_watched();
-  Result<void> show_rules();
-  Result<void> hide_rules();
-  Result<void> watch(const std::vector<std::string>& names);
 
   DeviceContext context_;
+  DeviceWatch watch_;
   std::optional<DeviceReport> report_;
   std::set<std::string> folders_;                    ///< that are as they must be
   std::vector<std::function<Result<void>()>> undo_;  ///< in the order of what was done
