@@ -499,7 +499,7 @@ Result<void> FakeKernel::open_node(const std::string& path) {
 
 Result<void> FakeKernel::load_module(const std::string& path, const std::string& parameters) {
   TRY_VOID(side_effect("load_module " + path));
-  if (!exists(path)) return os_failure(ENOENT, "cannot open module " + path);
+  if (!exists(path)) return make_error(Errc::not_found, "there is no module file " + path);
   const FakeModuleFile* file = module_file_at(path);
   if (file == nullptr) return os_failure(ENOEXEC, "the kernel refused module " + path);
   const FakeModuleFile& module = *file;
