@@ -510,8 +510,8 @@ Result<void> FakeKernel::load_module(const std::string& path, const std::string&
     return error;
   }
   if (module.refused_with != 0) {
-    return os_failure(module.refused_with,
-                      "the kernel refused module " + path + explain_refusal(module.refused_with, module.name, {}));
+    return os_failure(module.refused_with, "the kernel refused module " + path +
+                                               explain_refusal(module.refused_with, module.name, module.says));
   }
   for (const auto& [target, mount] : state_.mounts) {
     if (corruption_ != Corruption::module_block || !path.starts_with(target + "/")) continue;
