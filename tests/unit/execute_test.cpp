@@ -113,8 +113,7 @@ TEST_F(ExecuteTest, FailedLoadUndoesLoadAndAttachLastFirst) {
 
 TEST_F(ExecuteTest, FailedDevicesUnloadTheDriver) {
   host_.write("usr/lib/driverext/drivers/testcam.toml",
-              "name = \"testcam\"\n[[module]]\nname = \"testcam\"\nparameters = \"devices=1\"\n[[device]]\nnode = "
-              "\"/dev/none\"\nsysfs = "
+              "name = \"testcam\"\n[[module]]\nname = \"testcam\"\n[[device]]\nnode = \"/dev/none\"\nsysfs = "
               "\"/sys/class/none\"\n");
   const Status status = host_.provision();
   EXPECT_EQ(steps(status), "import done, verify done, attach undone, load undone, devices failed");
