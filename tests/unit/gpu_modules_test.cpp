@@ -93,6 +93,12 @@ TEST_F(GpuModules, AnOptionalModuleThatHangsIsSkippedAndLeavesTimeForTheRest) {
   EXPECT_EQ(put_aside(), 0U);
 }
 
+TEST_F(GpuModules, AnOptionalModuleThatStaysInItsInitIsNoFailedCheck) {
+  define(kSecondIsOptional);
+  host_.change_second_module({}, [](test::FakeModuleFile& file) { file.state = "coming"; });
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+}
+
 class OptionalNeeds : public GpuModules {
  protected:
   void SetUp() override {
