@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kHelp =
     "Usage: driverext explain [OPTION...] [IMAGE...]\n"
     "Show every image of the driver with every requirement that it must meet, which one is chosen, and on\n"
-    "which rung of the ladder. IMAGE files are judged as if they lay in the inbox. Changes nothing.\n"
+    "which rung of the ladder; and of its modules each parameter, who gave it and what it overrules. IMAGE\n"
+    "files are judged as if they lay in the inbox. Changes nothing.\n"
     "\n"
     "      --kernel=RELEASE         for this kernel, which need not run (default: the running one)\n"
     "      --root=PATH              for the host whose root directory this is\n"
@@ -64,7 +65,8 @@ Result<int> run(const Options& options) {
     }
   }
   const std::set<std::string> none;
-  const Explanation explanation = driverext::explain({found.selection(found.state, none), found.acquisition});
+  TRY(const ModprobeConfig modprobe, read_modprobe_config(root, found.facts.command_line));
+  const Explanation explanation = driverext::explain({found.selection(found.state, none), found.acquisition}, modprobe);
   if (options.mode == JsonMode::off) {
     std::fputs(explanation_text(explanation).c_str(), stdout);
   } else {

@@ -113,9 +113,12 @@ std::string install_command(const ModuleRecord& record, const SoftNames& soft, c
 std::string format_modprobe_file(const ModulePlanInput& input, const ModulePlan& plan, const std::string& folder) {
   std::string text = kHead;
   for (const ModuleRecord& record : input.modules) {
-    if (input.modprobe.blacklist.contains(record.name) || input.modprobe.install.contains(record.name)) continue;
+    const bool is_refused =
+        input.modprobe.blacklist.contains(record.name) || input.modprobe.install.contains(record.name);
+    const bool is_loaded = is_planned(plan, record.name);
+    if (is_refused && !is_loaded) continue;
     // A device loads what the plan does; the others come by their names only.
-    if (is_planned(plan, record.name)) {
+    if (is_loaded) {
       for (const std::string& alias : record.aliases) {
         if (is_word(alias)) text += "alias " + alias + " " + record.name + "\n";
       }

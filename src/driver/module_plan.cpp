@@ -47,6 +47,41 @@ const ModuleRecord* record_of(const std::vector<ModuleRecord>& modules, const st
   return found == modules.end() ? nullptr : &*found;
 }
 
+// The module and what it depends on in the image, added to those.
+void add_with_dependencies(const std::vector<ModuleRecord>& modules, const std::string& name,
+                           std::set<std::string>& names) {
+  std::vector<std::string> open = {name};
+  while (!open.empty()) {
+    const ModuleRecord* record = record_of(modules, open.back());
+    open.pop_back();
+    if (record == nullptr || !names.insert(record->name).second) continue;
+    open.insert(open.end(), record->depends.begin(), record->depends.end());
+  }
+}
+
+// As the kernel reads a switch; any other value is what it is. Source: lib/kstrtox.c (kstrtobool), kernel/params.c.
+std::string value_form(std::string value) {
+  if (value.size() > 1 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+  for (const char* yes : {"y", "Y", "yes", "Yes", "t", "T", "true", "True", "on", "On"}) {
+    if (value == yes) return "1";
+  }
+  for (const char* no : {"n", "N", "no", "No", "f", "F", "false", "False", "off", "Off"}) {
+    if (value == no) return "0";
+  }
+  return value;
+}
+
+// One without a value is a switch that is on.
+std::string value_of(const std::string& parameter) {
+  const size_t equals = parameter.find('=');
+  return equals == std::string::npos ? "1" : value_form(parameter.substr(equals + 1));
+}
+
+bool is_meant(const std::string& condition, const std::string& given) {
+  if (name_of(given) != name_of(condition)) return false;
+  return condition.find('=') == std::string::npos || value_of(given) == value_of(condition);
+}
+
 // Why a condition does not hold; empty if it does.
 std::string unmet(const ModuleCondition& condition, const ModulePlanInput& input, const std::string& module) {
   const auto is_there = [&](const std::string& pattern) {
@@ -58,19 +93,21 @@ std::string unmet(const ModuleCondition& condition, const ModulePlanInput& input
     return "there is no device that it is for";
   }
   if (condition.parameter.empty()) return {};
-  const bool with_value = condition.parameter.find('=') != std::string::npos;
-  for (const GivenParameter& given : merge_parameters(input, module)) {
-    const bool is_meant = with_value ? given.text == condition.parameter : name_of(given.text) == condition.parameter;
-    if (is_meant) return {};
-  }
-  return "the parameter " + condition.parameter + " is not given to it";
+  const std::vector<GivenParameter> given = merge_parameters(input, module);
+  const bool is_given = std::any_of(given.begin(), given.end(), [&](const GivenParameter& parameter) {
+    return is_meant(condition.parameter, parameter.text);
+  });
+  return is_given ? "" : "the parameter " + condition.parameter + " is not given to it";
 }
 
 // Where the host says that a module is not to be loaded; null if nowhere.
-const ModprobeLine* refusal_of(const ModprobeConfig& modprobe, const std::string& module) {
-  if (const auto found = modprobe.blacklist.find(module); found != modprobe.blacklist.end()) return &found->second;
-  if (const auto found = modprobe.install.find(module); found != modprobe.install.end()) return &found->second;
-  return nullptr;
+const ModprobeLine* refusal_of(const ModulePlanInput& input, const std::string& module) {
+  const DefinedModule* rule = rule_for(input.definition, module);
+  const bool means_another = rule != nullptr && rule->replaces_in_tree;
+  const auto blacklist = input.modprobe.blacklist.find(module);
+  if (blacklist != input.modprobe.blacklist.end() && !means_another) return &blacklist->second;
+  const auto install = input.modprobe.install.find(module);
+  return install == input.modprobe.install.end() ? nullptr : &install->second;
 }
 
 std::string refusal_text(const ModprobeLine& refusal) {
@@ -84,11 +121,11 @@ class Planner {
 
   Result<ModulePlan> plan() && {
     TRY_VOID(check_definition());
-    for (const ModuleRecord& record : input_.modules) TRY_VOID(consider(record));
-    while (!open_.empty()) {
-      const std::string name = open_.back();
-      open_.pop_back();
-      TRY_VOID(take_with_dependencies(*record_of(input_.modules, name)));
+    must_ = must_modules(input_.definition, input_.modules);
+    for (const std::string& name : must_) TRY_VOID(expect_wanted(name));
+    taken_ = must_;
+    for (const ModuleRecord& record : input_.modules) {
+      if (!must_.contains(record.name)) consider(record);
     }
     TRY_VOID(order());
     return std::move(plan_);
@@ -105,36 +142,35 @@ class Planner {
     return {};
   }
 
-  Result<void> consider(const ModuleRecord& record) {
+  Result<void> expect_wanted(const std::string& name) const {
+    const ModprobeLine* refusal = refusal_of(input_, name);
+    if (refusal == nullptr) return {};
+    return make_error(Errc::incompatible, Reason::module_blacklisted,
+                      "module " + name + " is not to be loaded on this host: " + refusal_text(*refusal));
+  }
+
+  // One that the driver does without.
+  void consider(const ModuleRecord& record) {
     const DefinedModule* rule = rule_for(input_.definition, record.name);
     if (rule == nullptr) {
-      plan_.skipped.push_back({record.name, "the driver definition does not name it"});
-      return {};
+      plan_.skipped.push_back({record.name, "the driver definition does not name it", false});
+      return;
     }
     const std::string why = rule->when ? unmet(*rule->when, input_, record.name) : "";
     if (!why.empty()) {
       plan_.skipped.push_back({record.name, why});
-      return {};
+      return;
     }
-    const ModprobeLine* refusal = refusal_of(input_.modprobe, record.name);
-    if (refusal != nullptr && !rule->is_must()) {
-      plan_.skipped.push_back({record.name, refusal_text(*refusal)});
-      return {};
+    std::set<std::string> with_it;
+    add_with_dependencies(input_.modules, record.name, with_it);
+    for (const std::string& name : with_it) {
+      const ModprobeLine* refusal = taken_.contains(name) ? nullptr : refusal_of(input_, name);
+      if (refusal == nullptr) continue;
+      const std::string whose = name == record.name ? "" : "it needs module " + name + ", which is not to be loaded: ";
+      plan_.skipped.push_back({record.name, whose + refusal_text(*refusal)});
+      return;
     }
-    open_.push_back(record.name);
-    return {};
-  }
-
-  Result<void> take_with_dependencies(const ModuleRecord& record) {
-    if (!taken_.insert(record.name).second) return {};
-    if (const ModprobeLine* refusal = refusal_of(input_.modprobe, record.name); refusal != nullptr) {
-      return make_error(Errc::incompatible, Reason::module_blacklisted,
-                        "module " + record.name + " is not to be loaded on this host: " + refusal_text(*refusal));
-    }
-    for (const std::string& name : record.depends) {
-      if (record_of(input_.modules, name) != nullptr) open_.push_back(name);
-    }
-    return {};
+    taken_.merge(with_it);
   }
 
   Result<void> order() {
@@ -158,13 +194,20 @@ class Planner {
     sort_as_defined(nodes);
     TRY(const LoadOrder order, order_modules(nodes));
     plan_.required = input_.definition.host_modules.required;
-    for (const std::string& name : order.external) add_once(plan_.required, name);
     for (const std::string& name : input_.definition.host_modules.wanted) add_once(plan_.wanted, name);
-    for (const std::string& name : order.own) plan_.own.push_back({name, merge_parameters(input_, name)});
+    for (const std::string& name : order.own) take(*record_of(input_.modules, name));
     std::erase_if(plan_.skipped, [&](const SkippedModule& skipped) { return taken_.contains(skipped.name); });
     drop_unwanted(plan_.wanted);
     drop_unwanted(plan_.afterwards);
     return {};
+  }
+
+  void take(const ModuleRecord& record) {
+    PlannedModule module{record.name, merge_parameters(input_, record.name), must_.contains(record.name)};
+    for (const std::string& name : record.depends) {
+      if (record_of(input_.modules, name) == nullptr) add_once(module.is_must ? plan_.required : module.needs, name);
+    }
+    plan_.own.push_back(std::move(module));
   }
 
   // The definition's order, as far as dependencies leave it.
@@ -199,7 +242,7 @@ class Planner {
 
   const ModulePlanInput& input_;
   ModulePlan plan_;
-  std::vector<std::string> open_;
+  std::set<std::string> must_;
   std::set<std::string> taken_;
   std::map<std::string, std::vector<std::string>> later_;  // module → those that want to be before it
 };
@@ -216,13 +259,20 @@ std::vector<GivenParameter> merge_parameters(const ModulePlanInput& input, const
   std::vector<GivenParameter> merged;
   const auto take = [&](std::string_view line, const std::string& source) {
     for (std::string& word : words_of(line)) {
-      const std::string name = name_of(word);
-      std::erase_if(merged, [&](const GivenParameter& given) { return name_of(given.text) == name; });
-      merged.push_back({std::move(word), source});
+      GivenParameter given{std::move(word), source};
+      const auto same = std::find_if(merged.begin(), merged.end(), [&](const GivenParameter& other) {
+        return name_of(other.text) == name_of(given.text);
+      });
+      if (same != merged.end()) {
+        given.overruled = std::move(same->overruled);
+        given.overruled.push_back({std::move(same->text), std::move(same->source)});
+        merged.erase(same);
+      }
+      merged.push_back(std::move(given));
     }
   };
   if (const DefinedModule* rule = rule_for(input.definition, module); rule != nullptr) {
-    take(rule->parameters, "the driver definition");
+    take(rule->parameters, std::string(kDefinitionSource));
   }
   if (const auto own = input.parameters.find(module); own != input.parameters.end()) {
     take(own->second, "driverext.toml");
@@ -242,6 +292,14 @@ Result<ModulePlan> plan_modules(const ModulePlanInput& input) { return Planner(i
 bool must_be_loaded(const Definition& definition, const std::string& module) {
   const DefinedModule* rule = rule_for(definition, module);
   return rule != nullptr && rule->is_must();
+}
+
+std::set<std::string> must_modules(const Definition& definition, const std::vector<ModuleRecord>& modules) {
+  std::set<std::string> names;
+  for (const ModuleRecord& record : modules) {
+    if (must_be_loaded(definition, record.name)) add_with_dependencies(modules, record.name, names);
+  }
+  return names;
 }
 
 }  // namespace driverext

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -13,16 +15,27 @@
 
 namespace driverext {
 
+/// What a weaker source says of a parameter.
+struct OverruledParameter {
+  std::string text;
+  std::string source;
+  bool operator==(const OverruledParameter&) const = default;
+};
+
 /// One parameter of a module, and who asked for it.
 struct GivenParameter {
-  std::string text;    ///< "NAME=VALUE", or "NAME" alone
-  std::string source;  ///< "driver definition", "/etc/modprobe.d/gpu.conf:3"
+  std::string text;                                ///< "NAME=VALUE", or "NAME" alone
+  std::string source;                              ///< kDefinitionSource, "/etc/modprobe.d/gpu.conf:3"
+  std::vector<OverruledParameter> overruled = {};  ///< the weakest first
   bool operator==(const GivenParameter&) const = default;
 };
+inline constexpr std::string_view kDefinitionSource = "the driver definition";
 
 struct PlannedModule {
   std::string name;
   std::vector<GivenParameter> parameters;  ///< each name once, the strongest source's value
+  bool is_must = false;                    ///< the driver is not loaded without it
+  std::vector<std::string> needs = {};     ///< modules of the host, if it is none that must be
 
   /// As the kernel takes them.
   [[nodiscard]] std::string parameter_text() const;
@@ -32,10 +45,11 @@ struct PlannedModule {
 struct SkippedModule {
   std::string name;
   std::string why;
+  bool is_defined = true;  ///< the definition is about it, by name or by "*"
 };
 
 struct ModulePlan {
-  std::vector<std::string> required;    ///< of the host, loaded first
+  std::vector<std::string> required;    ///< of the host, loaded first: what modules that must be loaded need
   std::vector<std::string> wanted;      ///< of the host, loaded next if they are there
   std::vector<PlannedModule> own;       ///< of the image, each behind what it depends on
   std::vector<std::string> afterwards;  ///< of the host, wanted once the others are loaded (softdep post)
@@ -60,5 +74,8 @@ std::vector<GivenParameter> merge_parameters(const ModulePlanInput& input, const
 
 /// Whether the driver is not loaded unless this module of an image is.
 bool must_be_loaded(const Definition& definition, const std::string& module);
+
+/// Names of those modules of an image, and of what they depend on in it.
+std::set<std::string> must_modules(const Definition& definition, const std::vector<ModuleRecord>& modules);
 
 }  // namespace driverext

@@ -27,7 +27,7 @@ Result<ModuleCondition> parse_condition(const toml::table& table, const std::str
 }
 
 Result<DefinedModule> parse_module(const toml::table& entry, const std::string& file) {
-  TRY_VOID(only_keys(entry, {"name", "parameters", "optional", "when"}, file));
+  TRY_VOID(only_keys(entry, {"name", "parameters", "optional", "when", "replaces_in_tree"}, file));
   DefinedModule module;
   TRY(const std::string name, toml_string(entry, "name", file));
   if (name != kEveryModule) {
@@ -43,6 +43,10 @@ Result<DefinedModule> parse_module(const toml::table& entry, const std::string& 
     return config_error(file, entry.source(), "parameters are those of one module: \"*\" has none");
   }
   TRY(module.optional, toml_bool(entry, "optional", false, file));
+  TRY(module.replaces_in_tree, toml_bool(entry, "replaces_in_tree", false, file));
+  if (name == kEveryModule && module.replaces_in_tree) {
+    return config_error(file, entry.source(), "replaces_in_tree is said of one module by its name, not of \"*\"");
+  }
   TRY(const toml::table* when, toml_table(entry, "when", file));
   if (when != nullptr) {
     TRY(module.when, parse_condition(*when, file));

@@ -22,6 +22,8 @@ struct DefinedModule {
   std::string parameters;               ///< "key=value key=value"
   bool optional = false;                ///< an image without it is fine
   std::optional<ModuleCondition> when;  ///< absent: always
+  /// The kernel has a module of this name too: a blacklist line keeps that one away and does not mean this one.
+  bool replaces_in_tree = false;
 
   /// The driver is not loaded without it.
   [[nodiscard]] bool is_must() const { return !optional && !when; }

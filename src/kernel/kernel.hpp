@@ -161,7 +161,8 @@ class Kernel {
 
   /// From now on a module that is not loaded by then is given up: CLOCK_MONOTONIC, microseconds; 0: never.
   virtual void limit_loading(uint64_t deadline_usec) = 0;
-  /// Loads a module file. Errors carry the errno that the kernel gave. Reason::load_timeout, if its time was over:
+  /// Loads a module file. Errors carry the errno that the kernel gave; one without is Errc::not_found: there is no such
+  /// file, which the kernel's ENOENT (of a symbol) does not mean. Reason::load_timeout, if its time was over:
   /// Errc::transient if the module is gone with it, Errc::conflict if its init cannot be ended.
   virtual Result<void> load_module(const std::string& path, const std::string& parameters) = 0;
   virtual Result<std::optional<LoadedModule>> find_module(const std::string& name) = 0;

@@ -5,11 +5,13 @@
 
 #include <array>
 #include <cerrno>
+#include <deque>
 
 namespace driverext {
 namespace {
 constexpr size_t kMaxRecord = 8192;  // a read of less than a record fails
 constexpr size_t kMaxLines = 200;
+constexpr size_t kMaxReads = 50'000;  // a log that is written faster than it is read has no end
 }  // namespace
 
 std::string kernel_log_text(std::string_view record) {
@@ -26,15 +28,16 @@ KernelLog KernelLog::from_now() {
 }
 
 std::vector<std::string> KernelLog::lines() const {
-  std::vector<std::string> lines;
+  std::deque<std::string> newest;
   std::array<char, kMaxRecord> record{};
-  while (fd_ && lines.size() < kMaxLines) {
+  for (size_t reads = 0; fd_ && reads < kMaxReads; ++reads) {
     const ssize_t size = ::read(fd_.get(), record.data(), record.size());
     if (size < 0 && (errno == EPIPE || errno == EINTR)) continue;  // the oldest ones were overwritten
     if (size <= 0) break;
-    lines.push_back(kernel_log_text({record.data(), static_cast<size_t>(size)}));
+    newest.push_back(kernel_log_text({record.data(), static_cast<size_t>(size)}));
+    if (newest.size() > kMaxLines) newest.pop_front();
   }
-  return lines;
+  return {newest.begin(), newest.end()};
 }
 
 }  // namespace driverext

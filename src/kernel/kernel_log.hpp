@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sys/fd.hpp"
@@ -12,12 +13,13 @@ class KernelLog {
  public:
   /// Whatever is logged from now on. A log that may not be read stays empty.
   static KernelLog from_now();
+  /// Whatever this descriptor gives, a record each time it is read, as /dev/kmsg does; it does not wait.
+  explicit KernelLog(UniqueFd fd) : fd_(std::move(fd)) {}
 
-  /// The lines since then, without their prefixes; at most some hundred. Does not wait.
+  /// The lines since then, without their prefixes; of more than some hundred the newest. Does not wait.
   [[nodiscard]] std::vector<std::string> lines() const;
 
  private:
-  explicit KernelLog(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -169,9 +170,13 @@ class LinuxKernel final : public Kernel {
     const KernelLog log = KernelLog::from_now();
     Result<void> inserted = load_deadline_usec_ == 0 ? insert_module_file(path, parameters)
                                                      : loader_.insert(path, parameters, load_deadline_usec_);
-    if (!inserted && inserted.error().os_error != 0) {
-      inserted.error().what += explain_refusal(inserted.error().os_error, module_name_of_path(path), log.lines());
+    if (inserted || inserted.error().os_error == 0) return inserted;
+    // The kernel says the same of a symbol that it does not have.
+    if (inserted.error().os_error == ENOENT && ::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
+      return make_error(Errc::not_found, "there is no module file " + path);
     }
+    inserted.error().what +=
+        explain_refusal(inserted.error().os_error, module_name_of_path(path), log.lines(), loaded_modules());
     return inserted;
   }
 
@@ -207,6 +212,12 @@ class LinuxKernel final : public Kernel {
   }
 
  private:
+  // Those built in that have parameters are there too. None, if they cannot be listed.
+  [[nodiscard]] std::vector<std::string> loaded_modules() const {
+    Result<std::vector<std::string>> names = root_.list("sys/module");
+    return names ? *std::move(names) : std::vector<std::string>();
+  }
+
   const Dir& root_;
   uint64_t load_deadline_usec_ = 0;
   ModuleLoader loader_;

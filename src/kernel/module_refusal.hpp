@@ -7,8 +7,10 @@
 namespace driverext {
 
 /// " (symbol x is not in this kernel); it says: nvidia: Unknown symbol x (err -2)". `log`: lines from the moment before
-/// the module was given to the kernel. Source of the wordings: kernel/module/{main,version,signing}.c,
+/// the module was given to the kernel; all count but those that are clearly of another subsystem, or of another one of
+/// the modules that are `loaded`. Source of the wordings: kernel/module/{main,version,signing}.c,
 /// security/lockdown/lockdown.c; without them the errno alone is explained.
-std::string explain_refusal(int os_error, const std::string& module, const std::vector<std::string>& log);
+std::string explain_refusal(int os_error, const std::string& module, const std::vector<std::string>& log,
+                            const std::vector<std::string>& loaded = {});
 
 }  // namespace driverext

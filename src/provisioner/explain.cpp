@@ -121,9 +121,27 @@ void add_ladder(const PlanInput& input, const Plan& plan, Explanation& explanati
   explanation.ladder.push_back(std::move(build));
 }
 
+// Conditions and parameters are the definition's and the host's: so is what keeps a module out.
+void add_modules(const SelectionInput& input, const KnownImage& chosen, const ModprobeConfig& modprobe,
+                 Explanation& explanation) {
+  const Result<const Manifest*> manifest = chosen.manifest();
+  if (!manifest) {
+    explanation.modules_problem = manifest.error().message();
+    return;
+  }
+  const Result<ModulePlan> plan =
+      plan_modules({input.definition, (*manifest)->modules, input.config.parameters, input.facts.modaliases, modprobe});
+  if (!plan) {
+    explanation.modules_problem = plan.error().message();
+    return;
+  }
+  for (const PlannedModule& module : plan->own) explanation.modules.push_back({module.name, module.parameters, {}});
+  for (const SkippedModule& module : plan->skipped) explanation.modules.push_back({module.name, {}, module.why});
+}
+
 }  // namespace
 
-Explanation explain(const PlanInput& input) {
+Explanation explain(const PlanInput& input, const ModprobeConfig& modprobe) {
   const SelectionInput& selection = input.selection;
   const Facts& facts = selection.facts;
   const Plan plan = make_plan(input);
@@ -167,6 +185,7 @@ Explanation explain(const PlanInput& input) {
   for (const RejectedImage& rejected : selection.inventory.rejected) {
     explanation.candidates.push_back(describe(rejected));
   }
+  if (plan.image) add_modules(selection, images[*plan.image], modprobe, explanation);
   add_ladder(input, plan, explanation);
   if (plan.problem) {
     explanation.outcome = reason_of(*plan.problem);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json_fwd.hpp"
+#include "driver/module_plan.hpp"
 #include "provisioner/plan.hpp"
 
 namespace driverext {
@@ -33,6 +34,13 @@ struct LadderRung {
   std::string why;
 };
 
+/// A module of the chosen image.
+struct ExplainedModule {
+  std::string name;
+  std::vector<GivenParameter> parameters;
+  std::string skipped;  ///< why it is not loaded; empty: it is
+};
+
 struct Explanation {
   std::string driver;
   std::string wish;  ///< "the latest, flavor auto"
@@ -45,12 +53,15 @@ struct Explanation {
   std::string hardware;               ///< what was seen of it, in words
   std::vector<Candidate> candidates;  ///< the chosen one first, then those that fit in order, then the others
   size_t others = 0;                  ///< images on the node that are no candidates: of other drivers, or not loadable
+  std::vector<ExplainedModule> modules;  ///< of the chosen image: in the order of loading, then those that are not
+  std::string modules_problem;           ///< why they would not be loaded; empty: they would
   std::vector<LadderRung> ladder;
   Reason outcome = Reason::provisioned;
   std::string why;  ///< one sentence
 };
 
-Explanation explain(const PlanInput& input);
+/// `modprobe`: what the host says of modules and their parameters.
+Explanation explain(const PlanInput& input, const ModprobeConfig& modprobe = {});
 
 /// Members in a fixed order.
 OrderedJson explanation_to_json(const Explanation& explanation);

@@ -41,6 +41,24 @@ OrderedJson candidate_to_json(const Candidate& candidate) {
   return object;
 }
 
+OrderedJson module_to_json(const ExplainedModule& module) {
+  OrderedJson object = {{"name", module.name}, {"loaded", module.skipped.empty()}};
+  if (!module.skipped.empty()) {
+    object["why"] = module.skipped;
+    return object;
+  }
+  object["parameters"] = OrderedJson::array();
+  for (const GivenParameter& given : module.parameters) {
+    OrderedJson parameter = {{"parameter", given.text}, {"from", given.source}};
+    parameter["overrules"] = OrderedJson::array();
+    for (const OverruledParameter& other : given.overruled) {
+      parameter["overrules"].push_back({{"parameter", other.text}, {"from", other.source}});
+    }
+    object["parameters"].push_back(std::move(parameter));
+  }
+  return object;
+}
+
 // A table whose columns are as wide as what is in them; the last one is not filled up.
 class Table {
  public:
@@ -141,6 +159,26 @@ std::string details(const Explanation& explanation) {
   return text;
 }
 
+// "modeset=1 (/etc/modprobe.d/gpu.conf:3), not modeset=0 (the driver definition)"
+std::string parameter_words(const GivenParameter& given) {
+  std::string text = given.text + " (" + given.source + ")";
+  for (const OverruledParameter& other : given.overruled) text += ", not " + other.text + " (" + other.source + ")";
+  return text;
+}
+
+std::string modules_text(const Explanation& explanation) {
+  if (explanation.modules.empty() && explanation.modules_problem.empty()) return {};
+  std::string text = "\nModules of the chosen image:\n";
+  if (!explanation.modules_problem.empty()) text += "  x " + printable(explanation.modules_problem) + "\n";
+  for (const ExplainedModule& module : explanation.modules) {
+    const bool is_loaded = module.skipped.empty();
+    text += std::string(is_loaded ? "  + " : "  - ") + module.name;
+    text += is_loaded ? "\n" : " is not loaded: " + printable(module.skipped) + "\n";
+    for (const GivenParameter& given : module.parameters) text += "      " + printable(parameter_words(given)) + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 OrderedJson explanation_to_json(const Explanation& explanation) {
@@ -160,6 +198,9 @@ OrderedJson explanation_to_json(const Explanation& explanation) {
   for (const Candidate& candidate : explanation.candidates)
     object["candidates"].push_back(candidate_to_json(candidate));
   object["otherImages"] = explanation.others;
+  object["modules"] = OrderedJson::array();
+  for (const ExplainedModule& module : explanation.modules) object["modules"].push_back(module_to_json(module));
+  if (!explanation.modules_problem.empty()) object["modulesProblem"] = explanation.modules_problem;
   object["ladder"] = OrderedJson::array();
   for (const LadderRung& rung : explanation.ladder) {
     object["ladder"].push_back({{"rung", rung.name}, {"holds", rung.holds}, {"why", rung.why}});
@@ -183,7 +224,7 @@ std::string explanation_text(const Explanation& explanation) {
   } else {
     text += candidates_table(explanation) + "\n" + legend() + details(explanation);
   }
-  text += "\nLadder:\n";
+  text += modules_text(explanation) + "\nLadder:\n";
   for (const LadderRung& rung : explanation.ladder) {
     text += "  " + std::string(rung.holds ? "->" : "  ") + " " + rung.name + std::string(10 - rung.name.size(), ' ') +
             printable(rung.why) + "\n";

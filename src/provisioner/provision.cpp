@@ -55,10 +55,11 @@ Blame blame_for(const Error& error) {
     case Reason::load_timeout:
       return Blame::image;
     case Reason::module_load_failed:
-      return blame_of_errno(error.os_error);
+      // Incompatible: what the host tells it to be can be the cause.
+      return error.code == Errc::incompatible ? Blame::unclear : blame_of_errno(error.os_error);
     case Reason::dependency_missing:
       // Not there, or of another kernel; whatever else keeps one of the host's own modules out is no image's fault.
-      return error.os_error == 0 || error.os_error == ENOENT || error.os_error == ENOEXEC ? Blame::image : Blame::host;
+      return error.code == Errc::not_found || error.os_error == ENOEXEC ? Blame::image : Blame::host;
     case Reason::device_missing:
       return error.code == Errc::incompatible ? Blame::unclear : Blame::image;
     case Reason::check_failed:

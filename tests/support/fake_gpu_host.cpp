@@ -90,11 +90,17 @@ std::string build_id_of(const GpuImageOptions& options, const std::string& name)
   return to_hex(sha256(as_bytes(options.version + name))).substr(0, 40);
 }
 
+std::vector<std::string> second_needs(const GpuImageOptions& options) {
+  std::vector<std::string> needs = {"testgpu"};
+  needs.insert(needs.end(), options.more_needs.begin(), options.more_needs.end());
+  return needs;
+}
+
 FakeModuleFile module_file(const GpuImageOptions& options, const std::string& file_name) {
   FakeModuleFile file;
   file.name = file_name == "testgpu" ? "testgpu" : "testgpu_uvm";
   file.build_id = build_id_of(options, file.name);
-  if (file_name != "testgpu") file.depends = {"testgpu"};
+  if (file_name != "testgpu") file.depends = second_needs(options);
   file.image = gpu_root_hash(options);
   return file;
 }
@@ -128,7 +134,7 @@ Manifest gpu_manifest(const GpuImageOptions& options) {
     const std::string& text = files.at(path);
     const std::string name = file_name == kModuleFiles[0] ? "testgpu" : "testgpu_uvm";
     std::vector<std::string> needs;
-    if (name != "testgpu") needs.emplace_back("testgpu");
+    if (name != "testgpu") needs = second_needs(options);
     manifest.modules.push_back(
         {name, path, text.size(), to_hex(sha256(as_bytes(text))), build_id_of(options, name), needs, options.version});
   }
@@ -217,6 +223,13 @@ void FakeGpuHost::replace_module(const GpuImageOptions& options, int refused_wit
 
 void FakeGpuHost::change_module(const GpuImageOptions& options, const std::function<void(FakeModuleFile&)>& change) {
   FakeModuleFile file = module_file(options, kModuleFiles[0]);
+  change(file);
+  kernel.add_module_file(std::move(file));
+}
+
+void FakeGpuHost::change_second_module(const GpuImageOptions& options,
+                                       const std::function<void(FakeModuleFile&)>& change) {
+  FakeModuleFile file = module_file(options, kModuleFiles[1]);
   change(file);
   kernel.add_module_file(std::move(file));
 }

@@ -25,6 +25,7 @@ struct GpuImageOptions {
   std::map<std::string, std::string> more_files = {};  ///< with a version of their own
   Kind kind = Kind::complete;                          ///< or one of its halves: modules, userland
   std::string os_version_id = "12";
+  std::vector<std::string> more_needs = {};  ///< modules of the host, of its second module
 };
 
 Manifest gpu_manifest(const GpuImageOptions& options);
@@ -47,6 +48,8 @@ class FakeGpuHost : public FakeHost {
   void replace_module(const GpuImageOptions& options, int refused_with, bool works = true);
   /// The same, changed in another way.
   void change_module(const GpuImageOptions& options, const std::function<void(FakeModuleFile&)>& change);
+  /// The image's second module, testgpu_uvm, changed.
+  void change_second_module(const GpuImageOptions& options, const std::function<void(FakeModuleFile&)>& change);
   /// The version in the driver root, as its own programs see it; empty if there is none.
   [[nodiscard]] std::string version_in_root() const;
 

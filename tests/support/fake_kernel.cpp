@@ -502,7 +502,7 @@ Result<void> FakeKernel::open_node(const std::string& path) {
 
 Result<void> FakeKernel::load_module(const std::string& path, const std::string& parameters) {
   TRY_VOID(side_effect("load_module " + path));
-  if (!exists(path)) return os_failure(ENOENT, "cannot open module " + path);
+  if (!exists(path)) return make_error(Errc::not_found, "there is no module file " + path);
   const FakeModuleFile* file = module_file_at(path);
   if (file == nullptr) return os_failure(ENOEXEC, "the kernel refused module " + path);
   const FakeModuleFile& module = *file;
@@ -513,8 +513,8 @@ Result<void> FakeKernel::load_module(const std::string& path, const std::string&
     return error;
   }
   if (module.refused_with != 0) {
-    return os_failure(module.refused_with,
-                      "the kernel refused module " + path + explain_refusal(module.refused_with, module.name, {}));
+    return os_failure(module.refused_with, "the kernel refused module " + path +
+                                               explain_refusal(module.refused_with, module.name, module.says));
   }
   for (const auto& [target, mount] : state_.mounts) {
     if (corruption_ != Corruption::module_block || !path.starts_with(target + "/")) continue;

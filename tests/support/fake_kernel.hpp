@@ -29,7 +29,8 @@ struct FakeModuleFile {
   int refused_with = 0;    ///< errno
   bool works = true;       ///< finds its hardware: what it registers is there once it is loaded
   std::string version = {};
-  std::string state = "live";  ///< what /sys/module shows once it is loaded
+  std::string state = "live";          ///< what /sys/module shows once it is loaded
+  std::vector<std::string> says = {};  ///< to the kernel log, as it is refused
 };
 
 /// A number that a module registers, and the device nodes are somebody else's to make.

@@ -233,6 +233,16 @@ TEST(Definition, BadNodesNameFileAndLine) {
   for (const Refused& bad : cases) expect_refused(bad);
 }
 
+TEST(Definition, AModuleCanReplaceTheKernelsOwn) {
+  const Definition definition =
+      must(parsed("name = \"cam\"\n[[module]]\nname = \"cam\"\nreplaces_in_tree = true\n[[module]]\nname = \"b\"\n"));
+  EXPECT_TRUE(definition.modules[0].replaces_in_tree);
+  EXPECT_FALSE(definition.modules[1].replaces_in_tree);
+  const auto refused = parsed("name = \"cam\"\n[[module]]\nname = \"*\"\nreplaces_in_tree = true\n");
+  EXPECT_EQ(verdict(refused), "invalid_input/config-invalid");
+  EXPECT_NE(message(refused).find("replaces_in_tree is said of one module"), std::string::npos);
+}
+
 const std::string kRoot = "[root]\npath = \"/run/cam/driver\"\n";
 
 TEST(Definition, UserPartIsRead) {

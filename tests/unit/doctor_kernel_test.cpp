@@ -127,6 +127,12 @@ TEST_F(DoctorKernel, DriverWasUnloadedSince) {
   EXPECT_EQ(host_.look("driver-loaded"), "problem: testgpu_uvm is not loaded any more");
 }
 
+TEST_F(DoctorKernel, AModuleThatTheDriverDoesWithoutIsNotMissed) {
+  for (DefinedModule& module : host_.input.definition->modules) module.optional = module.name == "testgpu_uvm";
+  host_.input.facts->loaded_modules = {"testgpu"};
+  EXPECT_EQ(verdict("driver-loaded"), "fine");
+}
+
 TEST_F(DoctorKernel, ModulesAreNotThoseOfTheImage) {
   EXPECT_EQ(verdict("module-identity"), "fine");
   host_.write("sys/module/testgpu/notes/.note.gnu.build-id", std::string(16, '\0') + "another");

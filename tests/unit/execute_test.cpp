@@ -184,7 +184,8 @@ TEST_F(ExecuteTest, SatisfiedStepsAreNotUndone) {
   host_.provision();
   const KernelState provisioned = host_.kernel.state();
   host_.write("usr/lib/driverext/drivers/testcam.toml",
-              "name = \"testcam\"\n[[module]]\nname = \"testcam\"\n[[device]]\nnode = \"/dev/none\"\nsysfs = "
+              "name = \"testcam\"\n[[module]]\nname = \"testcam\"\nparameters = \"devices=1\"\n[[device]]\nnode = "
+              "\"/dev/none\"\nsysfs = "
               "\"/sys/class/none\"\n");
   const Status status = host_.provision();
   EXPECT_EQ(steps(status), "import satisfied, verify satisfied, attach satisfied, load satisfied, devices failed");

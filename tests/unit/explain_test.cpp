@@ -82,7 +82,10 @@ TEST_P(ExplainHost, IsAsExpected) {
   found.facts.free_bytes = 10ULL << 30;
   add_images(found);
   const std::set<std::string> none;
-  const Explanation explanation = explain({found.selection(found.state, none), found.acquisition});
+  ModprobeConfig modprobe;
+  parse_modprobe_file("options nvidia NVreg_EnableGpuFirmware=1\noptions nvidia NVreg_EnableGpuFirmware=0\n",
+                      "/etc/modprobe.d/gpu.conf", modprobe);
+  const Explanation explanation = explain({found.selection(found.state, none), found.acquisition}, modprobe);
   std::string text = explanation_text(explanation);
   for (size_t at = 0; (at = text.find(root.path())) != std::string::npos;) text.erase(at, root.path().size());
   const std::string file = "tests/golden/expected/explain-" + GetParam() + ".txt";
@@ -121,6 +124,26 @@ TEST(Explain, WithoutAnImageTheLadderSaysWhatIsClosed) {
     EXPECT_FALSE(rung.why.empty()) << rung.name;
   }
   EXPECT_NE(explanation_text(explanation).find("There is no image of this driver here."), std::string::npos);
+}
+
+TEST(Explain, EveryParameterIsToldWithWhoGaveItAndWhatItOverrules) {
+  Explanation explanation;
+  explanation.modules = {
+      {"gpu",
+       {{"a=3", "/etc/modprobe.d/gpu.conf:2", {{"a=1", std::string(kDefinitionSource)}, {"a=2", "driverext.toml"}}}},
+       ""},
+      {"gpu_drm", {}, "the parameter modeset=1 is not given to it"}};
+  const std::string text = explanation_text(explanation);
+  EXPECT_NE(
+      text.find("Modules of the chosen image:\n  + gpu\n      a=3 (/etc/modprobe.d/gpu.conf:2), not a=1 (the driver "
+                "definition), not a=2 (driverext.toml)\n  - gpu_drm is not loaded: the parameter modeset=1 is not "
+                "given to it\n"),
+      std::string::npos)
+      << text;
+  const OrderedJson json = explanation_to_json(explanation);
+  EXPECT_EQ(json["modules"][0]["parameters"][0]["from"], "/etc/modprobe.d/gpu.conf:2");
+  EXPECT_EQ(json["modules"][0]["parameters"][0]["overrules"][1]["parameter"], "a=2");
+  EXPECT_EQ(json["modules"][1]["loaded"], false);
 }
 
 }  // namespace

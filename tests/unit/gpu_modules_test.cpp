@@ -44,10 +44,278 @@ class GpuModules : public ::testing::Test {
     host_.kernel.place_module("oldgpu", "cc01");
     host_.write("sys/module/oldgpu/refcnt", users + "\n");
   }
+  // A module of the host that is there to be loaded.
+  void add_host_module(const std::string& name) {
+    const std::string file = "usr/lib/modules/" + std::string(test::kSampleKernel) + "/kernel/" + name + ".ko";
+    host_.write(file, "stand-in");
+    host_.kernel.add_module_file({name, "dd01", {}});
+    host_.host_modules.add(name, {{name, host_.path(file)}});
+  }
+  // What a step says of how it went.
+  static std::string message_of(const Status& status, StepKind kind) {
+    for (const StepReport& step : status.steps) {
+      if (step.kind == kind) return step.message;
+    }
+    return {};
+  }
+  [[nodiscard]] size_t put_aside() const { return host_.state().of(test::kSampleKernel).failed.size(); }
   [[nodiscard]] bool is_loaded(const std::string& name) const { return host_.kernel.state().modules.contains(name); }
 
   FakeGpuHost host_;
 };
+
+// The driver does without its second module.
+constexpr const char* kSecondIsOptional =
+    "[[module]]\nname = \"testgpu-uvm\"\noptional = true\n[[device]]\nnode = \"/dev/testgpu-uvm\"\noptional = true\n";
+
+TEST_F(GpuModules, AnOptionalModuleThatTheKernelRefusesIsSkippedAndToldInItsWords) {
+  define(kSecondIsOptional);
+  for (const int refused_with : {EINVAL, ENODEV, ENOEXEC, ENOENT, EPERM, EIO}) {
+    SCOPED_TRACE(refused_with);
+    host_.change_second_module({}, [&](test::FakeModuleFile& file) {
+      file.refused_with = refused_with;
+      file.says = {"testgpu_uvm: no peer memory here"};
+    });
+    const Status status = host_.provision();
+    EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+    EXPECT_TRUE(is_loaded("testgpu"));
+    EXPECT_FALSE(is_loaded("testgpu_uvm"));
+    const std::string message = message_of(status, StepKind::load);
+    EXPECT_NE(message.find("testgpu_uvm is not loaded: "), std::string::npos) << message;
+    EXPECT_NE(message.find("it says: testgpu_uvm: no peer memory here"), std::string::npos) << message;
+    EXPECT_EQ(put_aside(), 0U);
+  }
+  // Tried anew each time, and it does no harm; once the kernel takes it, it is there.
+  host_.change_second_module({}, [](test::FakeModuleFile&) {});
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_TRUE(is_loaded("testgpu_uvm"));
+}
+
+TEST_F(GpuModules, AnOptionalModuleThatHangsIsSkippedAndLeavesTimeForTheRest) {
+  define(kSecondIsOptional);
+  host_.change_second_module({}, [](test::FakeModuleFile& file) { file.refused_with = ETIMEDOUT; });
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_NE(message_of(status, StepKind::load).find("did not finish loading in time"), std::string::npos);
+  EXPECT_EQ(put_aside(), 0U);
+}
+
+TEST_F(GpuModules, AnOptionalModuleThatStaysInItsInitIsNoFailedCheck) {
+  define(kSecondIsOptional);
+  host_.change_second_module({}, [](test::FakeModuleFile& file) { file.state = "coming"; });
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+}
+
+class OptionalNeeds : public GpuModules {
+ protected:
+  void SetUp() override {
+    host_.drop_image(options_);
+    define(kSecondIsOptional);
+  }
+  const test::GpuImageOptions options_ = {.more_needs = {"peer_api"}};
+};
+
+TEST_F(OptionalNeeds, OfAModuleThatTheHostLacksSkipIt) {
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_FALSE(is_loaded("testgpu_uvm"));
+  EXPECT_NE(message_of(status, StepKind::load).find("testgpu_uvm is not loaded: the host has no module peer_api"),
+            std::string::npos)
+      << message_of(status, StepKind::load);
+}
+
+TEST_F(OptionalNeeds, AreLoadedWithTheHostsOptions) {
+  add_host_module("peer_api");
+  host_.write("etc/modprobe.d/peer.conf", "options peer_api a=1\n");
+  host_.write("proc/cmdline", "quiet peer_api.b=2\n");
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_TRUE(is_loaded("testgpu_uvm"));
+  EXPECT_EQ(host_.kernel.parameters().at("peer_api"), "a=1 b=2");
+}
+
+TEST_F(OptionalNeeds, ThatTheHostDoesNotWantSkipIt) {
+  add_host_module("peer_api");
+  host_.write("etc/modprobe.d/peer.conf", "\ninstall peer_api /bin/false\n");
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_FALSE(is_loaded("peer_api"));
+  EXPECT_NE(message_of(status, StepKind::load).find("peer.conf:2"), std::string::npos);
+}
+
+TEST_F(OptionalNeeds, AreTakenBackIfItIsRefused) {
+  add_host_module("peer_api");
+  host_.change_second_module(options_, [](test::FakeModuleFile& file) { file.refused_with = EINVAL; });
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_FALSE(is_loaded("peer_api"));
+  EXPECT_TRUE(is_loaded("testgpu"));
+}
+
+TEST_F(OptionalNeeds, StayIfTheyWereThere) {
+  add_host_module("peer_api");
+  host_.kernel.place_module("peer_api", "dd01");
+  host_.change_second_module(options_, [](test::FakeModuleFile& file) { file.refused_with = EINVAL; });
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_TRUE(is_loaded("peer_api"));
+}
+
+TEST_F(GpuModules, WhatIsGivenLaterToAProvisionedHostIsNoticed) {
+  define(
+      "[[module]]\nname = \"testgpu-uvm\"\nwhen = { parameter = \"on=1\" }\n"
+      "[[device]]\nnode = \"/dev/testgpu-uvm\"\noptional = true\n");
+  for (int run = 0; run < 2; ++run) {
+    const Status status = host_.provision();
+    EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+    EXPECT_FALSE(is_loaded("testgpu_uvm"));
+    EXPECT_NE(message_of(status, StepKind::load).find("testgpu_uvm is not loaded: the parameter on=1"),
+              std::string::npos)
+        << "run " << run;
+  }
+  host_.write("etc/modprobe.d/gpu.conf", "options testgpu-uvm on=Y\n");
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_TRUE(is_loaded("testgpu_uvm"));
+  EXPECT_NE(text_of(kModprobeFile).find("options testgpu_uvm on=Y\n"), std::string::npos);
+  host_.kernel.forget_calls();
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_TRUE(host_.kernel.calls().empty());
+}
+
+TEST_F(GpuModules, AChangedParameterOfALoadedModuleIsInTheModprobeFile) {
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  host_.configure("[parameters]\ntestgpu = \"b=2\"\n");
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_NE(text_of(kModprobeFile).find("options testgpu b=2\n"), std::string::npos);
+}
+
+TEST_F(GpuModules, ABlacklistLineDoesNotFailADriverThatRuns) {
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  host_.write("etc/modprobe.d/no-gpu.conf", "blacklist testgpu_uvm\n");
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_NE(message_of(status, StepKind::load).find("no-gpu.conf:1"), std::string::npos);
+}
+
+TEST_F(GpuModules, ABlacklistLineKeepsTheKernelsOwnModuleAwayThatTheDriverReplaces) {
+  define("[[module]]\nname = \"testgpu\"\nreplaces_in_tree = true\n");
+  host_.write("etc/modprobe.d/no-gpu.conf", "blacklist testgpu\n");
+  host_.write("proc/cmdline", "quiet modprobe.blacklist=testgpu\n");
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::provisioned) << status.message;
+  EXPECT_TRUE(is_loaded("testgpu"));
+}
+
+TEST_F(GpuModules, WhatTheKernelItselfIsToldNotToLoadIsBlacklisted) {
+  define("[[module]]\nname = \"testgpu\"\nreplaces_in_tree = true\n");
+  host_.write("proc/cmdline", "quiet module_blacklist=other,testgpu\n");
+  host_.change_module({}, [](test::FakeModuleFile& file) {
+    file.refused_with = EPERM;
+    file.says = {"Module testgpu is blacklisted"};
+  });
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::module_blacklisted) << status.message;
+  EXPECT_NE(status.message.find("module_blacklist="), std::string::npos) << status.message;
+  EXPECT_EQ(put_aside(), 0U);
+}
+
+TEST_F(GpuModules, AParameterOfTheHostIsNoImagesFault) {
+  host_.replace_module({}, EINVAL);
+  EXPECT_EQ(host_.provision().reason, Reason::module_load_failed);
+  EXPECT_EQ(put_aside(), 1U);
+  for (const char* where : {"etc/modprobe.d/gpu.conf", "etc/driverext/driverext.toml", "proc/cmdline"}) {
+    SCOPED_TRACE(where);
+    FakeGpuHost host;
+    host.drop_image();
+    host.replace_module({}, EINVAL);
+    const std::string file = where;
+    host.write(file, file.ends_with(".conf") ? "\noptions testgpu mode=maybe\n"
+                     : file.ends_with(".toml")
+                         ? "[driver]\nname = \"testgpu\"\n[parameters]\ntestgpu = \"mode=maybe\"\n"
+                         : "testgpu.mode=maybe\n");
+    const Status status = host.provision();
+    EXPECT_EQ(status.reason, Reason::module_load_failed);
+    EXPECT_NE(status.message.find("it was given mode=maybe ("), std::string::npos) << status.message;
+    EXPECT_TRUE(host.state().of(test::kSampleKernel).failed.empty());
+  }
+}
+
+TEST_F(GpuModules, AParameterThatTheKernelNamesIsNoImagesFaultWhoeverGaveIt) {
+  define("[[module]]\nname = \"testgpu\"\nparameters = \"a=1 mode=maybe\"\n");
+  host_.change_module({}, [](test::FakeModuleFile& file) {
+    file.refused_with = EINVAL;
+    file.says = {"testgpu: `maybe' invalid for parameter `mode'"};
+  });
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::module_load_failed);
+  EXPECT_NE(status.message.find("; it was given mode=maybe (the driver definition)"), std::string::npos)
+      << status.message;
+  EXPECT_EQ(put_aside(), 0U);
+}
+
+TEST_F(GpuModules, AFileThatTheImageLacksIsNotTakenForASymbolThatTheKernelLacks) {
+  host_.kernel.add_image(test::gpu_root_hash({}),
+                         {{std::string(kManifestPath), format_manifest(test::gpu_manifest({}))}});
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::check_failed);
+  EXPECT_NE(status.message.find("the image does not hold usr/lib/modules/"), std::string::npos) << status.message;
+  EXPECT_EQ(status.message.find("symbol"), std::string::npos) << status.message;
+  EXPECT_EQ(put_aside(), 1U);
+}
+
+TEST_F(GpuModules, AFileThatTheHostListsAndLacksIsNoImagesFault) {
+  define("requires = [\"core\"]\n");
+  host_.host_modules.add("core", {{"core", host_.path("usr/lib/modules/gone/core.ko")}});
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::dependency_missing);
+  EXPECT_NE(status.message.find("the host lists module core, and there is no file "), std::string::npos)
+      << status.message;
+  EXPECT_EQ(put_aside(), 0U);
+}
+
+TEST_F(GpuModules, WhatMountsTheImageGetsTheHostsOptions) {
+  host_.write("etc/modprobe.d/verity.conf", "options dm_verity require_signatures=1\n");
+  host_.write("proc/cmdline", "quiet loop.max_loop=64\n");
+  EXPECT_EQ(host_.provision().reason, Reason::provisioned);
+  EXPECT_EQ(host_.kernel.parameters().at("dm_verity"), "require_signatures=1");
+  EXPECT_EQ(host_.kernel.parameters().at("loop"), "max_loop=64");
+  EXPECT_EQ(host_.kernel.parameters().at("squashfs"), "");
+}
+
+TEST_F(GpuModules, WhatMountsTheImageIsNotLoadedPastAnInstallLine) {
+  host_.write("etc/modprobe.d/cis.conf", "install squashfs /bin/false\n");
+  const auto before = host_.kernel.state();
+  const Status status = host_.provision();
+  EXPECT_EQ(status.reason, Reason::module_blacklisted);
+  EXPECT_NE(status.message.find("cis.conf:1"), std::string::npos) << status.message;
+  EXPECT_EQ(host_.kernel.state(), before);
+  EXPECT_EQ(put_aside(), 0U);
+}
+
+TEST_F(GpuModules, AnEvictedDriverIsBackWithTheHostsOptions) {
+  define("conflicts = [\"oldgpu\"]\n");
+  load_competitor("0");
+  host_.write("etc/modprobe.d/old.conf", "options oldgpu modeset=1\ninstall oldgpu /bin/true\n");
+  host_.replace_module({}, EIO);
+  EXPECT_EQ(host_.provision().reason, Reason::module_load_failed);
+  EXPECT_TRUE(is_loaded("oldgpu"));
+  EXPECT_EQ(host_.kernel.parameters().at("oldgpu"), "modeset=1");
+}
+
+TEST_F(GpuModules, AnEvictedDriverThatUdevBringsBackFirstIsNoFailure) {
+  define("conflicts = [\"oldgpu\"]\n");
+  load_competitor("0");
+  host_.replace_module({}, EIO);
+  // Found by its name among the calls of a run in which nothing else fails.
+  host_.provision();
+  const std::vector<std::string> calls = host_.kernel.calls();
+  const auto back = std::find_if(calls.begin(), calls.end(), [](const std::string& call) {
+    return call.starts_with("load_module ") && call.ends_with("/oldgpu.ko");
+  });
+  ASSERT_NE(back, calls.end());
+  must(host_.root().remove_file("var/lib/driverext/state.json"));
+  host_.kernel.fail_call(static_cast<int>(back - calls.begin()) + 1, EEXIST);
+  const Status status = host_.provision();
+  EXPECT_FALSE(is_loaded("oldgpu")) << "it was this call that failed";
+  EXPECT_EQ(status.message.find("undoing"), std::string::npos) << status.message;
+}
 
 TEST_F(GpuModules, ACompetingDriverThatNobodyUsesIsEvicted) {
   define("conflicts = [\"oldgpu\"]\n");

@@ -147,6 +147,67 @@ TEST_F(ModulePlanning, ABlacklistedModuleThatIsNotNeededIsLeftOut) {
   EXPECT_EQ(skipped("drm"), "blacklisted by the kernel's command line");
 }
 
+TEST_F(ModulePlanning, WhatAnOptionalModuleNeedsOfTheHostIsNotRequired) {
+  define("[[module]]\nname = \"gpu\"\n[[module]]\nname = \"peer\"\noptional = true\n");
+  add("peer", {"gpu", "ib_core"});
+  add("gpu", {"video"});
+  const ModulePlan plan = must(this->plan());
+  EXPECT_EQ(names(plan.required), "video");
+  EXPECT_EQ(names(plan.own), "gpu peer");
+  EXPECT_TRUE(plan.own[0].is_must);
+  EXPECT_FALSE(plan.own[1].is_must);
+  EXPECT_EQ(names(plan.own[1].needs), "ib_core");
+}
+
+TEST_F(ModulePlanning, AnOptionalModuleThatANeededOneDependsOnMustBeLoaded) {
+  define("[[module]]\nname = \"gpu\"\noptional = true\n[[module]]\nname = \"mem\"\n");
+  add("gpu", {"video"});
+  add("mem", {"gpu"});
+  EXPECT_TRUE(must(plan()).own.at(0).is_must);
+  EXPECT_EQ(names(must(plan()).required), "video");
+  modprobe_.blacklist["gpu"] = {"", "/etc/modprobe.d/no.conf:7"};
+  EXPECT_EQ(verdict(plan()), "incompatible/module-blacklisted");
+}
+
+TEST_F(ModulePlanning, AnOptionalModuleWhoseDependencyIsBlacklistedIsLeftOut) {
+  define("[[module]]\nname = \"gpu\"\n[[module]]\nname = \"drm\"\noptional = true\n");
+  add("gpu");
+  add("drm", {"gpu", "helper"});
+  add("helper");
+  modprobe_.blacklist["helper"] = {"", "/etc/modprobe.d/no.conf:7"};
+  EXPECT_EQ(own(), "gpu");
+  EXPECT_EQ(skipped("drm"),
+            "it needs module helper, which is not to be loaded: blacklisted by /etc/modprobe.d/no.conf:7");
+}
+
+TEST_F(ModulePlanning, ABlacklistLineMeansTheKernelsOwnModuleThatIsReplaced) {
+  define("[[module]]\nname = \"gpu\"\nreplaces_in_tree = true\n[[module]]\nname = \"mem\"\n");
+  add("gpu");
+  add("mem", {"gpu"});
+  modprobe_.blacklist["gpu"] = {"", "/etc/modprobe.d/no.conf:7"};
+  EXPECT_EQ(own(), "gpu mem");
+  modprobe_.install["gpu"] = {"/bin/false", "/etc/modprobe.d/no.conf:8"};
+  EXPECT_EQ(verdict(plan()), "incompatible/module-blacklisted");
+  EXPECT_NE(message(plan()).find("no.conf:8"), std::string::npos) << message(plan());
+  modprobe_.install.clear();
+  modprobe_.blacklist["mem"] = {"", "/etc/modprobe.d/no.conf:9"};
+  EXPECT_EQ(verdict(plan()), "incompatible/module-blacklisted") << "said of gpu only";
+}
+
+TEST_F(ModulePlanning, AConditionReadsSwitchesAsTheKernelDoes) {
+  define("[[module]]\nname = \"gpu\"\n[[module]]\nname = \"drm\"\nwhen = { parameter = \"mode-set=1\" }\n");
+  add("gpu");
+  add("drm");
+  for (const char* given : {"mode_set=1", "mode_set=Y", "mode-set=y", "mode_set=on", "mode_set", "mode_set=\"1\""}) {
+    modprobe_.options["drm"] = {{given, "/etc/modprobe.d/x.conf:1"}};
+    EXPECT_EQ(own(), "gpu drm") << given;
+  }
+  for (const char* given : {"mode_set=0", "mode_set=N", "mode_set=off", "mode_set=10", "mode=1"}) {
+    modprobe_.options["drm"] = {{given, "/etc/modprobe.d/x.conf:1"}};
+    EXPECT_EQ(own(), "gpu") << given;
+  }
+}
+
 TEST_F(ModulePlanning, SoftDependenciesOfTheImageComeInOrder) {
   define("[[module]]\nname = \"*\"\n");
   add("a");
@@ -189,6 +250,10 @@ TEST_F(ModulePlanning, TheStrongestSourceOfAParameterWinsAndIsNamed) {
   EXPECT_EQ(gpu.parameters[1].source, "driverext.toml");
   EXPECT_EQ(gpu.parameters[2].source, "/etc/modprobe.d/x.conf:1");
   EXPECT_EQ(gpu.parameters[4].source, "the kernel's command line");
+  EXPECT_TRUE(gpu.parameters[0].overruled.empty());
+  EXPECT_EQ(gpu.parameters[4].overruled,
+            (std::vector<OverruledParameter>{
+                {"d=1", "the driver definition"}, {"d=2", "driverext.toml"}, {"d=3", "/etc/modprobe.d/x.conf:1"}}));
 }
 
 }  // namespace

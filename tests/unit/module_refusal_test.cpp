@@ -1,6 +1,7 @@
 #include "kernel/module_refusal.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 
@@ -60,6 +61,111 @@ TEST(ModuleRefusal, OtherModulesLinesAreLeftOutAndManySymbolsAreCounted) {
   EXPECT_EQ(text.find("zzz"), std::string::npos) << text;
   EXPECT_NE(text.find("symbol fa, fb, fc, fd, fe and 3 more"), std::string::npos) << text;
   EXPECT_NE(text.find("it says: gpu_mem: Unknown symbol ff"), std::string::npos) << "the last three: " << text;
+}
+
+constexpr const char* kTaint = "nvidia: loading out-of-tree module taints kernel.";
+constexpr const char* kUnverified =
+    "nvidia: module verification failed: signature and/or required key missing - tainting kernel";
+
+// As the driver logs it where nouveau has the GPU.
+const Lines kBoundToNouveau = {kTaint,
+                               "nvidia: module license 'NVIDIA' taints kernel.",
+                               "Disabling lock debugging due to kernel taint",
+                               kUnverified,
+                               "nvidia-nvlink: Nvlink Core is being initialized, major device number 240",
+                               "NVRM: GPU 0000:01:00.0 is already bound to nouveau.",
+                               "audit: type=1106 audit(1700000000.000:99): pid=1 uid=0 msg='op=PAM:session_close'",
+                               "NVRM: The NVIDIA probe routine was not called for 1 device(s).",
+                               "NVRM: This can occur when a driver such as:",
+                               "NVRM: nouveau, rivafb, nvidiafb or rivatv",
+                               "NVRM: was loaded and obtained ownership of the NVIDIA device(s).",
+                               "NVRM: Try unloading the conflicting kernel module (and/or",
+                               "mlx5_core 0000:5e:00.0 ens1f0np0: Link up",
+                               "NVRM: reconfigure your kernel without the conflicting",
+                               "NVRM: driver(s)), then try loading the NVIDIA kernel module",
+                               "NVRM: again.",
+                               "EXT4-fs (sda2): mounted filesystem with ordered data mode",
+                               "NVRM: No NVIDIA devices probed.",
+                               "nvidia-nvlink: Unregistered Nvlink Core, major device number 240",
+                               "ata1.00: exception Emask 0x0",
+                               "vethf00ba5: renamed from eth0"};
+
+TEST(ModuleRefusal, ADriverThatSpeaksUnderAnotherNameIsHeardAmongTheNoiseOfOthers) {
+  const std::string text = explain_refusal(ENODEV, "nvidia", kBoundToNouveau, {"mlx5_core", "nouveau", "ext4"});
+  EXPECT_EQ(text,
+            " (it found no device that it could drive); it says: "
+            "nvidia-nvlink: Nvlink Core is being initialized, major device number 240 / "
+            "NVRM: GPU 0000:01:00.0 is already bound to nouveau. "
+            "The NVIDIA probe routine was not called for 1 device(s). This can occur when a driver such as: nouveau, "
+            "rivafb, nvidiafb or rivatv was loaded and obtained ownership of the NVIDIA device(s). Try unloading the "
+            "conflicting kernel module (and/or reconfigure your kernel without the conflicting driver(s)), then try "
+            "loading the NVIDIA kernel module again. No NVIDIA devices probed."
+            " / nvidia-nvlink: Unregistered Nvlink Core, major device number 240");
+}
+
+TEST(ModuleRefusal, AGpuWithoutTheProcessorThatOpenModulesNeedIsToldInTheDriversWords) {
+  const Lines log = {kTaint,
+                     kUnverified,
+                     "nvidia-nvlink: Nvlink Core is being initialized, major device number 508",
+                     "nvidia 0000:01:00.0: vgaarb: VGA decodes changed: olddecodes=io+mem,decodes=none:owns=io+mem",
+                     "NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:1b80)",
+                     "NVRM: installed in this system is not supported by open",
+                     "usb 1-1: new high-speed USB device number 4 using xhci_hcd",
+                     "NVRM: nvidia.ko because it does not include the required GPU",
+                     "NVRM: System Processor (GSP).",
+                     "NVRM: Please see the 'Open Linux Kernel Modules' and 'GSP",
+                     "NVRM: Firmware' sections in the driver README, available on",
+                     "NVRM: the Linux graphics driver download page at",
+                     "NVRM: www.nvidia.com.",
+                     "nvidia: probe of 0000:01:00.0 failed with error -1",
+                     "NVRM: The NVIDIA probe routine failed for 1 device(s).",
+                     "NVRM: None of the NVIDIA devices were initialized.",
+                     "nvidia-nvlink: Unregistered Nvlink Core, major device number 508"};
+  const std::string text = explain_refusal(ENODEV, "nvidia", log, {"usbcore", "xhci_hcd"});
+  EXPECT_NE(text.find("NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:1b80) installed in this system is not supported "
+                      "by open nvidia.ko because it does not include the required GPU System Processor (GSP)."),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("None of the NVIDIA devices were initialized."), std::string::npos) << text;
+}
+
+TEST(ModuleRefusal, ATaintIsNoReason) {
+  const std::string text = explain_refusal(ENODEV, "nvidia", {kTaint, kUnverified, "NVRM: No NVIDIA GPU found."});
+  EXPECT_EQ(text.find("verification"), std::string::npos) << text;
+  EXPECT_EQ(text.find("taints"), std::string::npos) << text;
+  EXPECT_NE(text.find("NVRM: No NVIDIA GPU found."), std::string::npos) << text;
+}
+
+TEST(ModuleRefusal, WhatAnotherLoadedModuleSaysIsLeftOutButNotItsOwnFamily) {
+  const Lines log = {"nouveau 0000:02:00.0: fifo: fault", "nvidia: the core has something to say",
+                     "nvidia-uvm: it did not answer"};
+  const std::string text = explain_refusal(EIO, "nvidia_uvm", log, {"nouveau", "nvidia"});
+  EXPECT_EQ(text.find("nouveau"), std::string::npos) << text;
+  EXPECT_NE(text.find("nvidia: the core has something to say / nvidia-uvm: it did not answer"), std::string::npos)
+      << text;
+}
+
+TEST(ModuleRefusal, AParameterThatTheKernelRefusesIsNamed) {
+  const std::string text = explain_refusal(
+      EINVAL, "gpu", {"gpu: `maybe' invalid for parameter `mode'", "other: `x' invalid for parameter `y'"});
+  EXPECT_NE(text.find("(it refuses a parameter: mode)"), std::string::npos) << text;
+  EXPECT_EQ(text.find("`y'"), std::string::npos) << text;
+}
+
+TEST(KernelLogLines, AreTheNewestIfThereAreTooMany) {
+  int ends[2] = {};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd writer(ends[0]);
+  const KernelLog log{UniqueFd(ends[1])};
+  constexpr int kRecords = 250;
+  for (int i = 0; i < kRecords; ++i) {
+    const std::string record = "6,1,2,-;line " + std::to_string(i);
+    ASSERT_EQ(::send(writer.get(), record.data(), record.size(), 0), static_cast<ssize_t>(record.size())) << i;
+  }
+  const Lines lines = log.lines();
+  ASSERT_EQ(lines.size(), 200U);
+  EXPECT_EQ(lines.front(), "line 50");
+  EXPECT_EQ(lines.back(), "line 249");
 }
 
 TEST(ModuleRefusal, WhatCannotBeExplainedAddsNothing) { EXPECT_EQ(explain_refusal(ENOSYS, "gpu", {}), ""); }

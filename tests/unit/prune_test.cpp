@@ -47,6 +47,7 @@ class Prune : public ::testing::Test {
   Prune() {
     config_.driver = kSampleDriver;
     definition_.name = kSampleDriver;
+    definition_.modules.emplace_back().name = kEveryModule;
     has_firmware_ = [](const std::string&) { return true; };
   }
   void add(const SampleOptions& options) { inventory_.images.push_back(stand_in(options)); }

@@ -16,10 +16,16 @@ using test::must;
 
 constexpr int kRounds = 500;
 
+Definition with_every_module() {
+  Definition definition;
+  definition.modules.emplace_back().name = kEveryModule;
+  return definition;
+}
+
 struct World {
   Facts facts;
   Config config;
-  Definition definition;
+  Definition definition = with_every_module();
   Inventory inventory;
   State state;
   std::set<std::string> tried;

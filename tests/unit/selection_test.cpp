@@ -43,6 +43,7 @@ class Selection : public ::testing::Test {
     facts_.free_bytes = 1ULL << 30;
     config_.driver = test::kSampleDriver;
     definition_.name = test::kSampleDriver;
+    definition_.modules.emplace_back().name = kEveryModule;
   }
   [[nodiscard]] SelectionInput input() const {
     return {facts_, config_, definition_, inventory_, state_, tried_, has_firmware_, running_};
@@ -252,6 +253,23 @@ TEST_F(Selection, DependenciesAreInTheImageOrOnTheHost) {
   facts_.kernel.builtin.clear();
   facts_.kernel.modules_are_known = false;
   expect_untold(Requirement::dependencies);
+}
+
+// Nothing of a module that the driver does without is asked for: where the kernel does not take it, it is left out.
+TEST_F(Selection, OnlyModulesThatMustBeLoadedSpeakAgainstAnImage) {
+  definition_.modules = std::vector<DefinedModule>(2);
+  definition_.modules[0].name = good_.modules[0].name;
+  definition_.modules[1].name = "peer";
+  definition_.modules[1].optional = true;
+  ModuleRecord peer = good_.modules[0];
+  peer.name = "peer";
+  peer.depends = {"ib_core"};
+  peer.imports["ib_register_peer_memory_client"] = 0x33;
+  good_.modules.push_back(peer);
+  EXPECT_EQ(only(good_), "1.0 exact");
+  // Unless one of them needs it.
+  good_.modules[0].depends = {"peer"};
+  EXPECT_EQ(only(good_), "dependency-missing dependencies");
 }
 
 TEST_F(Selection, ModulesAreSignedWithAKeyThatTheKernelWants) {

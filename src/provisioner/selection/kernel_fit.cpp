@@ -5,12 +5,15 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "driver/module_plan.hpp"
 #include "provisioner/selection/requirement.hpp"
 
 namespace driverext {
 namespace {
 
 constexpr size_t kNamed = 3;  // so many symbols are named in a sentence
+
+using Names = std::set<std::string>;
 
 std::string flags_of(const std::string& vermagic) {
   const size_t blank = vermagic.find(' ');
@@ -63,7 +66,7 @@ bool depends_on(const ModuleRecord& record, const std::string& name) {
 
 // Symbols that one module of the image takes from another were built together, and so fit. Beside its type the kernel
 // looks who may use a symbol, and it is there only if the module that exports it was loaded before.
-SymbolCount compare_symbols(const SymbolVersions& host, const Manifest& manifest, bool exact) {
+SymbolCount compare_symbols(const SymbolVersions& host, const Manifest& manifest, const Names& needed, bool exact) {
   std::set<std::string_view> own;
   std::set<std::string_view> names;
   for (const ModuleRecord& record : manifest.modules) {
@@ -72,6 +75,7 @@ SymbolCount compare_symbols(const SymbolVersions& host, const Manifest& manifest
   }
   SymbolCount count;
   for (const ModuleRecord& record : manifest.modules) {
+    if (!needed.contains(record.name)) continue;
     const bool needs_untold_sibling =
         own.empty() && std::any_of(record.depends.begin(), record.depends.end(),
                                    [&](const std::string& name) { return names.contains(name); });
@@ -100,7 +104,8 @@ SymbolCount compare_symbols(const SymbolVersions& host, const Manifest& manifest
   return count;
 }
 
-Finding judge_symbols(const SelectionInput& input, const ImageIdentity& image, const Manifest& manifest) {
+Finding judge_symbols(const SelectionInput& input, const ImageIdentity& image, const Manifest& manifest,
+                      const Names& needed) {
   constexpr auto kWhat = Requirement::symbols;
   const bool exact = is_exact(input.facts, image);
   // An image for another kernel is taken only where it is known that the kernel takes it.
@@ -111,10 +116,11 @@ Finding judge_symbols(const SelectionInput& input, const ImageIdentity& image, c
   const SymbolVersions* host = input.facts.kernel.symbols.get();
   if (host == nullptr) return cannot_tell("the host does not tell which symbols its kernel exports");
   // The kernel refuses such a module without a look at its symbols where it has versions itself.
-  const auto bare = std::find_if(manifest.modules.begin(), manifest.modules.end(),
-                                 [](const ModuleRecord& record) { return record.imports.empty(); });
+  const auto bare = std::find_if(manifest.modules.begin(), manifest.modules.end(), [&](const ModuleRecord& record) {
+    return needed.contains(record.name) && record.imports.empty();
+  });
   if (bare != manifest.modules.end()) return cannot_tell("module " + bare->name + " carries no symbol versions");
-  const SymbolCount count = compare_symbols(*host, manifest, exact);
+  const SymbolCount count = compare_symbols(*host, manifest, needed, exact);
   const std::string of_how_many = " of " + std::to_string(count.imported);
   if (!count.different.empty()) {
     return {kWhat, Verdict::unmet, Reason::symbol_mismatch,
@@ -133,7 +139,7 @@ Finding judge_symbols(const SelectionInput& input, const ImageIdentity& image, c
           "all " + std::to_string(count.imported) + " imported symbols have the same type in " + host->source()};
 }
 
-Finding judge_dependencies(const SelectionInput& input, const Manifest& manifest) {
+Finding judge_dependencies(const SelectionInput& input, const Manifest& manifest, const Names& needed_modules) {
   constexpr auto kWhat = Requirement::dependencies;
   const KernelFacts& kernel = input.facts.kernel;
   if (!kernel.modules_are_known) {
@@ -145,6 +151,7 @@ Finding judge_dependencies(const SelectionInput& input, const Manifest& manifest
   std::set<std::string> missing;
   size_t needed = 0;
   for (const ModuleRecord& record : manifest.modules) {
+    if (!needed_modules.contains(record.name)) continue;
     for (const std::string& name : record.depends) {
       const bool own = std::any_of(manifest.modules.begin(), manifest.modules.end(),
                                    [&](const ModuleRecord& other) { return other.name == name; });
@@ -170,7 +177,7 @@ std::string plain_id(const std::string& id) {
   return plain;
 }
 
-Finding judge_module_signature(const SelectionInput& input, const Manifest& manifest) {
+Finding judge_module_signature(const SelectionInput& input, const Manifest& manifest, const Names& needed) {
   constexpr auto kWhat = Requirement::module_signature;
   const ModuleTrust& trust = input.facts.module_trust;
   if (!input.facts.is_running) {
@@ -183,6 +190,7 @@ Finding judge_module_signature(const SelectionInput& input, const Manifest& mani
   }
   const std::string why = trust.enforced.value_or(false) ? "module.sig_enforce is on" : "lockdown is " + trust.lockdown;
   for (const ModuleRecord& record : manifest.modules) {
+    if (!needed.contains(record.name)) continue;
     if (record.signature_key_id.empty()) {
       return {kWhat, Verdict::unmet, Reason::module_key_unknown,
               why + ", and module " + record.name + " is not signed for the kernel"};
@@ -210,9 +218,11 @@ Finding judge_module_signature(const SelectionInput& input, const Manifest& mani
 void judge_modules(const SelectionInput& input, const ImageIdentity& image, const Manifest& manifest,
                    std::vector<Finding>& findings) {
   findings.push_back(judge_vermagic(input, image, manifest));
-  findings.push_back(judge_symbols(input, image, manifest));
-  findings.push_back(judge_dependencies(input, manifest));
-  findings.push_back(judge_module_signature(input, manifest));
+  // A module that the driver does without speaks against no image: where the kernel does not take it, it is left out.
+  const Names needed = must_modules(input.definition, manifest.modules);
+  findings.push_back(judge_symbols(input, image, manifest, needed));
+  findings.push_back(judge_dependencies(input, manifest, needed));
+  findings.push_back(judge_module_signature(input, manifest, needed));
 }
 
 }  // namespace driverext

@@ -1,8 +1,6 @@
 // attach: image file → loop devices → dm-verity → read-only mount.
-#include <cerrno>
-
 #include "provisioner/attachment.hpp"
-#include "provisioner/steps/step.hpp"
+#include "provisioner/steps/host_module.hpp"
 
 namespace driverext {
 
@@ -71,28 +69,20 @@ class AttachStep final : public Step {
 
  private:
   // The kernel would load these itself, through a modprobe process for each: slower, and without a
-  // word of what is missing.
+  // word of what is missing. The host's options count all the same: dm_verity.require_signatures is one.
   Result<void> load_support(const std::vector<std::string>& names) {
     for (const std::string& name : names) {
-      // Usually there already; then the module index need not be opened at all.
+      // Usually there already; then neither the module index nor modprobe.d need be opened at all.
       TRY(const auto present, context_.kernel.find_module(name));
       if (present) continue;
-      Result<std::vector<HostModule>> order = context_.host_modules.load_order(name);
-      if (!order) {
-        order.error().reason = Reason::kernel_feature_missing;
-        return std::move(order).error();
+      if (!modprobe_) {
+        TRY(modprobe_, read_modprobe_config(context_.root, context_.facts.command_line));
       }
-      for (const HostModule& module : *order) {
-        TRY(const auto loaded, context_.kernel.find_module(module.name));
-        if (loaded) continue;
-        Result<void> load = context_.kernel.load_module(module.path, "");
-        if (!load && load.error().os_error == EEXIST) continue;  // udev was quicker
-        if (!load) {
-          load.error().reason = Reason::kernel_feature_missing;
-          return load;
-        }
-        support_.push_back(module.name);
+      Result<void> load = load_host_module(context_, *modprobe_, name, support_);
+      if (!load && reason_of(load.error()) == Reason::dependency_missing) {
+        load.error().reason = Reason::kernel_feature_missing;
       }
+      if (!load) return load;
     }
     return {};
   }
@@ -108,6 +98,7 @@ class AttachStep final : public Step {
   std::string mount_;
   std::string target_;
   std::optional<VerityDevice> device_;
+  std::optional<ModprobeConfig> modprobe_;
   std::vector<std::string> support_;  // modules loaded by this step, in order
   bool opened_ = false;
   bool made_folder_ = false;

@@ -44,7 +44,7 @@ class CheckStep final : public Step {
   Result<void> modules_are_live() {
     for (const ModuleIdentity& module : context_.image->identity().modules) {
       TRY(const auto loaded, context_.kernel.find_module(module.name));
-      if (!loaded && !must_be_loaded(context_.definition, module.name)) continue;
+      if (!must_be_loaded(context_.definition, module.name)) continue;
       if (!loaded) return failed("module " + module.name + " is gone again");
       if (loaded->state != "live") return failed("module " + module.name + " is " + loaded->state + ", not live");
     }

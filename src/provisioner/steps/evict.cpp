@@ -7,7 +7,7 @@
 #include "driver/driver_holders.hpp"
 #include "modules/modprobe_config.hpp"
 #include "provisioner/execute.hpp"
-#include "provisioner/steps/step.hpp"
+#include "provisioner/steps/host_module.hpp"
 #include "provisioner/steps/vfio.hpp"
 #include "sys/file_watch.hpp"
 
@@ -201,12 +201,10 @@ class EvictStep final : public Step {
   }
 
   Result<void> load_again(const std::string& name) {
-    TRY(const std::vector<HostModule> order, context_.host_modules.load_order(name));
-    for (const HostModule& module : order) {
-      TRY(const auto there, context_.kernel.find_module(module.name));
-      if (!there) TRY_VOID(context_.kernel.load_module(module.path, ""));
-    }
-    return {};
+    TRY(ModprobeConfig modprobe, read_modprobe_config(context_.root, context_.facts.command_line));
+    modprobe.install.clear();  // it was there, whatever they say
+    std::vector<std::string> loaded;
+    return load_host_module(context_, modprobe, name, loaded);
   }
 
   [[nodiscard]] std::string lines() const {

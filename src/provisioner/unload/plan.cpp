@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "modules/modprobe_config.hpp"
+
 namespace driverext {
 namespace {
 
@@ -125,6 +127,8 @@ std::string_view unload_step_name(UnloadStepKind kind) {
       return "module";
     case UnloadStepKind::unmerge:
       return "merge";
+    case UnloadStepKind::allow_others:
+      return "evict";
     case UnloadStepKind::reset_firmware:
       return "firmware";
     case UnloadStepKind::remove_node:
@@ -155,6 +159,9 @@ UnloadPlan plan_unload(const UnloadFacts& facts) {
   };
   for (size_t i = 0; i < facts.merged.size(); ++i) {
     add(UnloadStepKind::unmerge, "/" + facts.merged[i], "its programs go from the host's PATH", i);
+  }
+  if (facts.others_are_kept_away) {
+    add(UnloadStepKind::allow_others, "/" + std::string(kOwnConflictsFile), "other drivers may have the devices again");
   }
   if (!facts.firmware_path.empty()) {
     add(UnloadStepKind::reset_firmware, facts.firmware_path, "the kernel is not to look there any more");

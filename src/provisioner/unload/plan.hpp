@@ -46,6 +46,7 @@ struct UnloadFacts {
   bool is_watched = false;                   ///< udev's events bring its device nodes up to date
   std::vector<StaleNode> nodes;              ///< those that will lead nowhere, or do already
   std::optional<std::string> modprobe_file;  ///< what it says
+  bool others_are_kept_away = false;         ///< a file keeps the driver's competitors from being loaded
   std::vector<std::string> merged;           ///< links that systemd-sysext merges, relative to the root
   std::string firmware_path;                 ///< where the kernel looks for firmware first, if that is the driver's
   std::string cdi_file;                      ///< relative to the root, if it is there
@@ -63,6 +64,7 @@ enum class UnloadStepKind {
   remove_module,
   // ...and from here on the driver is gone: what fails is left over.
   unmerge,
+  allow_others,
   reset_firmware,
   remove_node,
   stop_watching,

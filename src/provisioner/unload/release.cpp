@@ -1,5 +1,6 @@
 #include "provisioner/unload/release.hpp"
 
+#include "modules/modprobe_config.hpp"
 #include "provisioner/attached_images.hpp"
 #include "provisioner/device_reconciler.hpp"
 #include "provisioner/driver_root.hpp"
@@ -59,6 +60,9 @@ Result<std::string> release(const UnloadHost& host, const UnloadFacts& facts, co
   switch (step.kind) {
     case UnloadStepKind::unmerge:
       return unmerge(host, facts.merged[step.index]);
+    case UnloadStepKind::allow_others:
+      TRY_VOID(host.root.remove_file(kOwnConflictsFile));
+      return std::string();
     case UnloadStepKind::reset_firmware:
       TRY_VOID(host.kernel.set_firmware_path(""));
       return std::string();

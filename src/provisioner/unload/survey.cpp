@@ -36,6 +36,8 @@ class UnloadSurvey {
     TRY_VOID(find_images());
     TRY(facts_.modprobe_file, host_.root.read_if_there(kOwnModprobeFile, kMaxModprobeFile));
     if (facts_.modprobe_file) parse_modprobe_file(*facts_.modprobe_file, std::string(kOwnModprobeFile), modprobe_);
+    TRY(const auto conflicts, host_.root.status(kOwnConflictsFile));
+    facts_.others_are_kept_away = conflicts.has_value();
     TRY_VOID(find_modules());
     if (!facts_.modules.empty() || !facts_.images.empty()) find_daemons();
     TRY_VOID(find_firmware_path());
