@@ -16,8 +16,6 @@ bool is_word(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '\\' && c != '"'; });
 }
 
-constexpr std::string_view kOptionsPlace = "$CMDLINE_OPTS";
-
 // modprobe.d drops a backslash, and takes the character behind it as it is.
 std::string escaped(std::string_view text) {
   std::string line;
@@ -39,10 +37,12 @@ std::string shell_word(std::string_view text) {
   return word + "'";
 }
 
-// libkmod fills options in as they are, and gives the whole to a shell. In single quotes they come to insmod as one
-// word, which the kernel takes apart; what would end the quotes, or be filled in again and again, cannot go this way.
-bool fits_in_quotes(std::string_view parameters) {
-  return parameters.find('\'') == std::string_view::npos && parameters.find(kOptionsPlace) == std::string_view::npos;
+// Each as a word of its own. Were they filled in by libkmod ($CMDLINE_OPTS), the shell would take values apart; and as
+// one word insmod of kmod 34 takes them for the value of the first. Double quotes in them are the kernel's to see.
+std::string parameter_words(const std::vector<GivenParameter>& parameters) {
+  std::string words;
+  for (const GivenParameter& given : parameters) words += " " + shell_word(given.text);
+  return words;
 }
 
 size_t place_of(const ModulePlan& plan, const std::string& module) {
@@ -93,16 +93,14 @@ class SoftNames {
 
 // A shell runs it. Another insmod may have been quicker: then the module is there.
 std::string install_command(const ModuleRecord& record, const SoftNames& soft, const std::string& folder,
-                            const std::string& parameters) {
+                            const std::vector<GivenParameter>& parameters) {
   const std::string before = soft.text(When::before);
   const std::string behind = soft.text(When::behind);
   std::string command;
   for (const std::string& name : record.depends) command += (command.empty() ? "/sbin/modprobe -a -q " : " ") + name;
   if (!command.empty()) command += " && ";
-  const std::string options =
-      fits_in_quotes(parameters) ? "'" + std::string(kOptionsPlace) + "'" : shell_word(parameters);
-  command += "{ /sbin/insmod " + folder + "/" + record.path + " " + options + " || test -e /sys/module/" + record.name +
-             "/initstate; }";
+  command += "{ /sbin/insmod " + folder + "/" + record.path + parameter_words(parameters) + " || test -e /sys/module/" +
+             record.name + "/initstate; }";
   if (!before.empty()) command = "/sbin/modprobe -a -q" + before + "; " + command;
   if (!behind.empty()) command += " && { /sbin/modprobe -a -q" + behind + "; true; }";
   return command;
@@ -123,12 +121,12 @@ std::string format_modprobe_file(const ModulePlanInput& input, const ModulePlan&
         if (is_word(alias)) text += "alias " + alias + " " + record.name + "\n";
       }
     }
-    const std::string parameters = PlannedModule{record.name, merge_parameters(input, record.name)}.parameter_text();
-    if (!parameters.empty() && fits_in_quotes(parameters)) {
-      text += "options " + record.name + " " + escaped(parameters) + "\n";
-    }
+    const PlannedModule module{record.name, merge_parameters(input, record.name)};
+    const std::string parameters = module.parameter_text();
+    // For people, and for an unload that is taken back.
+    if (!parameters.empty()) text += "options " + record.name + " " + escaped(parameters) + "\n";
     const SoftNames soft(input, plan, record);
-    text += "install " + record.name + " " + escaped(install_command(record, soft, folder, parameters)) + "\n";
+    text += "install " + record.name + " " + escaped(install_command(record, soft, folder, module.parameters)) + "\n";
     // libkmod passes over the command of a module that has soft dependencies, and takes the first line about them.
     text += "softdep " + record.name + " pre:\n";
   }

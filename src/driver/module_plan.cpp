@@ -173,14 +173,25 @@ class Planner {
     taken_.merge(with_it);
   }
 
+  // The module's own, and those that the host gives it.
+  [[nodiscard]] SoftDependencies softdeps_for(const ModuleRecord& record) const {
+    SoftDependencies soft{record.name, record.softdeps_pre, record.softdeps_post};
+    if (const SoftDependencies* more = softdeps_of(input_.modprobe, record.name); more != nullptr) {
+      soft.pre.insert(soft.pre.end(), more->pre.begin(), more->pre.end());
+      soft.post.insert(soft.post.end(), more->post.begin(), more->post.end());
+    }
+    return soft;
+  }
+
   Result<void> order() {
     std::vector<ModuleNode> nodes;
     for (const ModuleRecord& record : input_.modules) {
       if (!taken_.contains(record.name)) continue;
       ModuleNode node{record.name, record.depends, {}};
-      for (const std::string& name : record.softdeps_pre) add_soft(name, node.after, plan_.wanted);
+      const SoftDependencies soft = softdeps_for(record);
+      for (const std::string& name : soft.pre) add_soft(name, node.after, plan_.wanted);
       nodes.push_back(std::move(node));
-      for (const std::string& name : record.softdeps_post) {
+      for (const std::string& name : soft.post) {
         // One of the image comes behind it if it is loaded at all.
         const std::string other = module_name_form(name);
         if (taken_.contains(other)) later_[other].push_back(record.name);

@@ -1,6 +1,7 @@
 #include "modules/host_modules.hpp"
 
-#include <algorithm>
+#include <functional>
+#include <set>
 
 #include "base/text.hpp"
 #include "sys/kmod.hpp"
@@ -24,34 +25,55 @@ class KmodHostModules final : public HostModules {
       return make_error(Errc::not_found, Reason::dependency_missing,
                         "the host has no module " + name + " in " + folder_);
     }
-    std::vector<HostModule> order;
-    kmod_list* entry = nullptr;
-    kmod_list_foreach(entry, found.get()) {  // several, if the name is an alias
-      const kmod::Module module(kmod_module_get_module(entry));
-      add_with_needs(module.get(), order);
-    }
-    return order;
+    Order order;
+    // Several, if the name is an alias.
+    for_each(found.get(), [&](const kmod_module* module) { order.note_needs(module); });
+    for_each(found.get(), [&](const kmod_module* module) { order.add_with_needs(module); });
+    return std::move(order.modules);
   }
 
  private:
-  static void add_with_needs(const kmod_module* module, std::vector<HostModule>& order) {
-    const kmod::ModuleList needs(kmod_module_get_dependencies(module));
+  static void for_each(kmod_list* list, const std::function<void(const kmod_module*)>& act) {
     kmod_list* entry = nullptr;
-    kmod_list_foreach(entry, needs.get()) {
-      const kmod::Module need(kmod_module_get_module(entry));
-      add(need.get(), order);
+    kmod_list_foreach(entry, list) {
+      const kmod::Module module(kmod_module_get_module(entry));
+      act(module.get());
     }
-    add(module, order);
   }
 
-  static void add(const kmod_module* module, std::vector<HostModule>& order) {
-    const char* path = kmod_module_get_path(module);
-    if (path == nullptr) return;  // built into the kernel
-    const std::string name = module_name_form(kmod_module_get_name(module));
-    const bool is_there =
-        std::any_of(order.begin(), order.end(), [&](const HostModule& other) { return other.name == name; });
-    if (!is_there) order.push_back({name, path});
-  }
+  static std::string name_of(const kmod_module* module) { return module_name_form(kmod_module_get_name(module)); }
+
+  struct Order {
+    // Those that must be loaded.
+    void note_needs(const kmod_module* module) {
+      needed.insert(name_of(module));
+      const kmod::ModuleList needs(kmod_module_get_dependencies(module));
+      for_each(needs.get(), [&](const kmod_module* need) { needed.insert(name_of(need)); });
+    }
+
+    void add_with_needs(const kmod_module* module) {
+      // Soft ones may go in a circle.
+      if (!seen.insert(name_of(module)).second) return;
+      kmod_list* pre = nullptr;
+      kmod_list* post = nullptr;
+      (void)kmod_module_get_softdeps(module, &pre, &post);
+      const kmod::ModuleList before(pre);
+      const kmod::ModuleList behind(post);
+      const kmod::ModuleList needs(kmod_module_get_dependencies(module));
+      for (kmod_list* list : {before.get(), needs.get()}) {
+        for_each(list, [&](const kmod_module* other) { add_with_needs(other); });
+      }
+      // Others are built into the kernel, or a soft dependency that is not there.
+      if (const char* path = kmod_module_get_path(module); path != nullptr) {
+        modules.push_back({name_of(module), path, !needed.contains(name_of(module))});
+      }
+      for_each(behind.get(), [&](const kmod_module* other) { add_with_needs(other); });
+    }
+
+    std::vector<HostModule> modules;
+    std::set<std::string> needed;
+    std::set<std::string> seen;
+  };
 
   std::string folder_;
   kmod::Context context_;

@@ -12,6 +12,7 @@ namespace driverext {
 struct HostModule {
   std::string name;
   std::string path;
+  bool is_soft = false;  ///< only a soft dependency needs it: whoever asked goes on without it
 };
 
 class HostModules {
@@ -21,8 +22,8 @@ class HostModules {
   HostModules& operator=(const HostModules&) = delete;
   virtual ~HostModules() = default;
 
-  /// The module and everything it depends on, in loading order; empty if it is built in. An alias can stand for
-  /// several. Errors: Reason::dependency_missing if the host has no such module.
+  /// The module and everything it depends on, in loading order, with soft dependencies of the host's index as far as
+  /// they are there; empty if it is built in. An alias can stand for several. Errors: Reason::dependency_missing if the host has no such module.
   virtual Result<std::vector<HostModule>> load_order(const std::string& name) = 0;
 };
 

@@ -13,7 +13,8 @@ constexpr const char* kDefinition =
     "parameters = \"devices=1\"\n"
     "[[device]]\n"
     "node = \"/dev/video0\"\n"
-    "sysfs = \"/sys/class/video4linux/video0\"\n";
+    "sysfs = \"/sys/class/video4linux/video0\"\n"
+    "wait = 0\n";
 
 }  // namespace
 

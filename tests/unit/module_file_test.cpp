@@ -320,5 +320,24 @@ TEST(HostModules, AnAliasStandsForEveryModuleThatHasIt) {
   EXPECT_EQ(names, (std::set<std::string>{"first", "second"}));
 }
 
+// In a circle, and one that is not there.
+TEST(HostModules, SoftDependenciesAreAWish) {
+  const test::TempDir root;
+  const std::string folder = root / "lib/modules/1.0";
+  test::write_file(folder + "/kernel/upper.ko",
+                   test::tiny_module({.name = "upper", .info = {"softdep=pre: lower none post: behind"}}));
+  test::write_file(folder + "/kernel/lower.ko", test::tiny_module({.name = "lower", .info = {"softdep=pre: upper"}}));
+  test::write_file(folder + "/kernel/behind.ko", test::tiny_module({.name = "behind"}));
+  for (const char* list : {"modules.order", "modules.builtin"}) test::write_file(folder + "/" + list, "");
+  const auto indexed = run_program({"depmod", "-b", root.path(), "1.0"});
+  if (!indexed && indexed.error().code == Errc::not_found) GTEST_SKIP() << "there is no depmod on this machine";
+  must(indexed);
+  std::string order;
+  for (const HostModule& module : must(open_host_modules(folder)->load_order("upper"))) {
+    order += module.name + (module.is_soft ? "? " : " ");
+  }
+  EXPECT_EQ(order, "lower? upper behind? ");
+}
+
 }  // namespace
 }  // namespace driverext

@@ -238,6 +238,17 @@ TEST_F(ModulePlanning, SoftDependenciesOnTheHostAreWantedUnlessBlacklisted) {
   EXPECT_EQ(names(plan.afterwards), "late-one");
 }
 
+TEST_F(ModulePlanning, TheHostCanGiveAModuleSoftDependencies) {
+  define("[[module]]\nname = \"*\"\n");
+  add("a");
+  add("b");
+  modprobe_.softdeps.push_back({"a", {"b", "video"}, {"late"}});
+  const ModulePlan plan = must(this->plan());
+  EXPECT_EQ(own(), "b a");
+  EXPECT_EQ(names(plan.wanted), "video");
+  EXPECT_EQ(names(plan.afterwards), "late");
+}
+
 TEST_F(ModulePlanning, TheStrongestSourceOfAParameterWinsAndIsNamed) {
   define("[[module]]\nname = \"gpu\"\nparameters = \"a=1 b=1 c=1 d=1\"\n");
   add("gpu");

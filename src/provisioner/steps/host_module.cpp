@@ -15,6 +15,10 @@ std::string parameters_of(const ModprobeConfig& modprobe, const std::string& nam
   return text;
 }
 
+bool is_unwanted(const ModprobeConfig& modprobe, const std::string& name) {
+  return modprobe.blacklist.contains(name) || modprobe.install.contains(name);
+}
+
 Error failure(const HostModule& module, Error error) {
   // The host's index names a file that is gone, as after an update of its kernel: no image would do better.
   if (error.code == Errc::not_found && error.os_error == 0) {
@@ -32,7 +36,7 @@ Result<void> load_host_module(const StepContext& context, const ModprobeConfig& 
   TRY(const std::vector<HostModule> order, context.host_modules.load_order(name));
   for (const HostModule& module : order) {
     TRY(const auto there, context.kernel.find_module(module.name));
-    if (there) continue;
+    if (there || (module.is_soft && is_unwanted(modprobe, module.name))) continue;
     if (const auto install = modprobe.install.find(module.name); install != modprobe.install.end()) {
       return make_error(Errc::incompatible, Reason::module_blacklisted,
                         "module " + module.name + " of the host is needed, and \"install\" in " +
@@ -40,6 +44,7 @@ Result<void> load_host_module(const StepContext& context, const ModprobeConfig& 
     }
     Result<void> load = context.kernel.load_module(module.path, parameters_of(modprobe, module.name));
     if (!load && load.error().os_error == EEXIST) continue;  // udev was quicker
+    if (!load && module.is_soft) continue;
     if (!load) return failure(module, std::move(load).error());
     loaded.push_back(module.name);
   }
