@@ -125,9 +125,10 @@ TEST(Config, DefaultsBuildAndMergeNothingIntoTheHost) {
 
 TEST(Config, SaysHowFarToGo) {
   const TempDir root;
-  const Config full = must(config(root,
-                                  "[driver]\nname = \"x\"\n[channel]\nurl = \"https://c.test/s\"\n[build]\nenabled = "
-                                  "false\n[host]\nmerge = true\ntake_from_vfio = true\n[toolkit]\nconfigure = [\"cdi\", \"docker\"]\n"));
+  const Config full = must(
+      config(root,
+             "[driver]\nname = \"x\"\n[channel]\nurl = \"https://c.test/s\"\n[build]\nenabled = "
+             "false\n[host]\nmerge = true\ntake_from_vfio = true\n[toolkit]\nconfigure = [\"cdi\", \"docker\"]\n"));
   EXPECT_EQ(full.channel_url, "https://c.test/s");
   EXPECT_FALSE(full.build);
   EXPECT_TRUE(full.merge);

@@ -74,10 +74,10 @@ TEST(UnloadPlan, EveryHolderIsNamed) {
   facts.holders.processes = {process(7, "trainer", "job.service"), process(9, "infer", "")};
   facts.holders.processes[1].group.container = std::string(64, 'a');
   facts.modules[4].use.references = 2;
-  EXPECT_EQ(plan_unload(facts).in_use,
-            (std::vector<std::string>{"trainer (pid 7, job.service) has /dev/gpu0 open",
-                                      "infer (pid 9, container aaaaaaaaaaaa) has /dev/gpu0 open",
-                                      "module copy uses gpu"}));
+  EXPECT_EQ(
+      plan_unload(facts).in_use,
+      (std::vector<std::string>{"trainer (pid 7, job.service) has /dev/gpu0 open",
+                                "infer (pid 9, container aaaaaaaaaaaa) has /dev/gpu0 open", "module copy uses gpu"}));
 }
 
 TEST(UnloadPlan, DaemonsOfTheDriverAreNotInTheWay) {
