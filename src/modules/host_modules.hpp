@@ -23,7 +23,8 @@ class HostModules {
   virtual ~HostModules() = default;
 
   /// The module and everything it depends on, in loading order, with soft dependencies of the host's index as far as
-  /// they are there; empty if it is built in. An alias can stand for several. Errors: Reason::dependency_missing if the host has no such module.
+  /// they are there; empty if it is built in. An alias can stand for several. Errors: Reason::dependency_missing if the
+  /// host has no such module.
   virtual Result<std::vector<HostModule>> load_order(const std::string& name) = 0;
 };
 

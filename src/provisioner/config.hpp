@@ -43,8 +43,8 @@ struct Config {
   bool blacklist = false;  ///< [host] blacklist: modules that were evicted stay away at later boots too
   /// [host] take_from_vfio: devices for the driver that are bound to vfio-pci are taken from it
   bool take_from_vfio = false;
-  bool contract = false;   ///< [host] contract: the files by which the vendor's own tools see that the driver is there
-  bool merge = false;      ///< [host] merge: the extension's programs on the host's PATH
+  bool contract = false;  ///< [host] contract: the files by which the vendor's own tools see that the driver is there
+  bool merge = false;     ///< [host] merge: the extension's programs on the host's PATH
   std::optional<std::vector<std::string>> toolkit;  ///< [toolkit] configure; absent: whatever is installed
 };
 
