@@ -168,7 +168,7 @@ class LinuxKernel final : public Kernel {
   void limit_loading(uint64_t deadline_usec) override { load_deadline_usec_ = deadline_usec; }
   Result<void> load_module(const std::string& path, const std::string& parameters) override {
     const KernelLog log = KernelLog::from_now();
-    Result<void> inserted = load_deadline_usec_ == 0 ? insert_module_file(path, parameters)
+    Result<void> inserted = load_deadline_usec_ == 0 ? insertion_.insert(path, parameters)
                                                      : loader_.insert(path, parameters, load_deadline_usec_);
     if (inserted || inserted.error().os_error == 0) return inserted;
     // The kernel says the same of a symbol that it does not have.
@@ -221,6 +221,7 @@ class LinuxKernel final : public Kernel {
   const Dir& root_;
   uint64_t load_deadline_usec_ = 0;
   ModuleLoader loader_;
+  ModuleInsertion insertion_;
   std::optional<FileLabels> labels_;  // reading the policy takes time
 };
 

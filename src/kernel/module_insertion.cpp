@@ -4,13 +4,13 @@
 
 #include <cerrno>
 
-#include "sys/kmod.hpp"
-
 namespace driverext {
 
-Result<void> insert_module_file(const std::string& path, const std::string& parameters) {
-  TRY(const kmod::Context context, kmod::open(nullptr));
-  TRY(const kmod::Module module, kmod::module_of_file(context, path));
+Result<void> ModuleInsertion::insert(const std::string& path, const std::string& parameters) {
+  if (!context_) {
+    TRY(context_, kmod::open(nullptr));
+  }
+  TRY(const kmod::Module module, kmod::module_of_file(context_, path));
   if (const int code = kmod_module_insert_module(module.get(), 0, parameters.c_str()); code != 0) {
     return os_failure(-code, "the kernel refused module " + path);
   }

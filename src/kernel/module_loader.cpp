@@ -34,13 +34,14 @@ uint64_t now_usec() {
   // The locks and files of the process above must not outlive it in one that hangs.
   close_all_but(channel);
   std::array<char, kMaxRequest> request{};
+  ModuleInsertion insertion;
   while (true) {
     const ssize_t size = ::recv(channel, request.data(), request.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) ::_exit(0);
     const std::string text(request.data(), static_cast<size_t>(size));
     const size_t end = std::min(text.find('\0'), text.size());
-    const Result<void> inserted = insert_module_file(text.substr(0, end), text.substr(std::min(end + 1, text.size())));
+    const Result<void> inserted = insertion.insert(text.substr(0, end), text.substr(std::min(end + 1, text.size())));
     const int code = inserted ? 0 : std::max(inserted.error().os_error, 1);
     if (::send(channel, &code, sizeof(code), MSG_NOSIGNAL) < 0) ::_exit(1);
   }

@@ -21,7 +21,7 @@ class ModuleLoader {
   ModuleLoader& operator=(const ModuleLoader&) = delete;
   ~ModuleLoader();
 
-  /// As insert_module_file, until `deadline_usec` of CLOCK_MONOTONIC. Errors: also Reason::load_timeout,
+  /// As ModuleInsertion, until `deadline_usec` of CLOCK_MONOTONIC. Errors: also Reason::load_timeout,
   /// Errc::transient if the module is gone, Errc::conflict if its init cannot be ended.
   Result<void> insert(const std::string& path, const std::string& parameters, uint64_t deadline_usec);
 
