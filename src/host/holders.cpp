@@ -175,7 +175,7 @@ Result<std::optional<ModuleUse>> read_module_use(const Dir& root, const std::str
   ModuleUse use;
   use.name = name;
   use.is_removable = text.has_value();
-  const std::string_view digits = trim(text.value_or(""));
+  const std::string_view digits = trim(text ? std::string_view(*text) : std::string_view());
   (void)std::from_chars(digits.data(), digits.data() + digits.size(), use.references);
   TRY(use.used_by, root.list(folder + "/holders"));
   return std::optional(std::move(use));
