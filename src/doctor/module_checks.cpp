@@ -1,6 +1,4 @@
 // The driver's modules, and others that are in their place.
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -9,6 +7,7 @@
 #include "base/text.hpp"
 #include "doctor/checks.hpp"
 #include "doctor/diagnosis.hpp"
+#include "driver/hardware_match.hpp"
 
 namespace driverext::checks {
 namespace {
@@ -16,15 +15,6 @@ namespace {
 constexpr const char* kBuses[] = {"pci", "usb", "platform", "virtio"};
 // What a person binds a device to on purpose, for a virtual machine.
 constexpr std::string_view kPassedOn = "vfio";
-
-bool is_for(const Definition& definition, const std::string& modalias) {
-  for (const DefinedHardware& hardware : definition.hardware) {
-    for (const std::string& pattern : hardware.modaliases) {
-      if (::fnmatch(pattern.c_str(), modalias.c_str(), 0) == 0) return true;
-    }
-  }
-  return false;
-}
 
 bool is_own(const Definition& definition, const std::string& module) {
   return std::any_of(definition.modules.begin(), definition.modules.end(),
@@ -58,8 +48,9 @@ Result<Diagnosis> hardware_present(const DoctorInput& input) {
   if (input.definition->hardware.empty()) return not_applicable("the driver needs no device");
   if (!input.facts->hardware_is_known) return unknown("the kernel does not show its devices");
   const auto& modaliases = input.facts->modaliases;
-  const auto count = std::count_if(modaliases.begin(), modaliases.end(),
-                                   [&](const std::string& modalias) { return is_for(*input.definition, modalias); });
+  const auto count = std::count_if(modaliases.begin(), modaliases.end(), [&](const std::string& modalias) {
+    return hardware_entry(*input.definition, modalias) != nullptr;
+  });
   if (count != 0) return fine("there are devices that " + input.definition->name + " is for");
   if (input.config && input.config->hardware == HardwareNeed::optional) {
     return not_applicable("no device that " + input.definition->name + " is for, and the configuration needs none");
@@ -81,7 +72,7 @@ Result<Diagnosis> competing_driver(const DoctorInput& input) {
     TRY(const std::vector<std::string> devices, input.root.list(folder));
     for (const std::string& device : devices) {
       TRY(const auto modalias, text_of(input.root, folder + "/" + device + "/modalias"));
-      if (!modalias || !is_for(*input.definition, *modalias)) continue;
+      if (!modalias || hardware_entry(*input.definition, *modalias) == nullptr) continue;
       TRY(const std::string driver, driver_of(input.root, folder + "/" + device));
       if (driver.empty() || is_own(*input.definition, driver) || driver.starts_with(kPassedOn)) continue;
       found.push_back(device + " is bound to " + driver);

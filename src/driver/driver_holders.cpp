@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/text.hpp"
 #include "driver/device_nodes.hpp"
@@ -18,19 +17,6 @@ constexpr size_t kMaxNumber = 64;
 // A device's own folder, its subsystem's, and the one of what it is there: 0000:01:00.0/drm/card0.
 constexpr int kMaxDepth = 3;
 
-std::optional<DeviceNumbers> parse_number(std::string_view text) {
-  text = trim(text);
-  const char* const end = text.data() + text.size();
-  DeviceNumbers numbers;
-  unsigned minor = 0;
-  const auto [colon, code] = std::from_chars(text.data(), end, numbers.major);
-  if (code != std::errc() || colon == end || *colon != ':') return std::nullopt;
-  const auto [last, minor_code] = std::from_chars(colon + 1, end, minor);
-  if (minor_code != std::errc() || last != end) return std::nullopt;
-  numbers.minor = minor;
-  return numbers;
-}
-
 void add(std::vector<DeviceNumbers>& numbers, const DeviceNumbers& more) {
   if (std::find(numbers.begin(), numbers.end(), more) == numbers.end()) numbers.push_back(more);
 }
@@ -38,7 +24,7 @@ void add(std::vector<DeviceNumbers>& numbers, const DeviceNumbers& more) {
 void add_file(const Dir& root, const std::string& name, std::vector<DeviceNumbers>& numbers) {
   const auto text = root.read_if_there(name, kMaxNumber);
   if (!text || !*text) return;
-  if (const auto number = parse_number(**text)) add(numbers, *number);
+  if (const auto number = parse_device_number(**text)) add(numbers, {number->major, number->minor});
 }
 
 // Below what one driver is bound to: a device there that has a driver too belongs to that one.

@@ -16,15 +16,10 @@ namespace {
 constexpr size_t kMaxNumber = 64;
 constexpr size_t kMaxGroups = size_t{1} << 20;
 
-// "81:0"
 std::optional<KernelDevice> numbered(const std::string& path, std::string_view text) {
-  const std::string_view number = trim(text);
-  const size_t colon = number.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  const auto major = decimal_number(number.substr(0, colon));
-  const auto minor = decimal_number(number.substr(colon + 1));
-  if (!major || !minor) return std::nullopt;
-  return KernelDevice{path, *major, *minor};
+  const auto number = parse_device_number(text);
+  if (!number) return std::nullopt;
+  return KernelDevice{path, number->major, number->minor};
 }
 
 std::string number_text(const KernelDevice& device) {

@@ -1,11 +1,10 @@
 #include "driver/module_plan.hpp"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <set>
 
 #include "base/text.hpp"
+#include "driver/hardware_match.hpp"
 #include "modules/load_order.hpp"
 
 namespace driverext {
@@ -85,9 +84,8 @@ bool is_meant(const std::string& condition, const std::string& given) {
 // Why a condition does not hold; empty if it does.
 std::string unmet(const ModuleCondition& condition, const ModulePlanInput& input, const std::string& module) {
   const auto is_there = [&](const std::string& pattern) {
-    return std::any_of(input.modaliases.begin(), input.modaliases.end(), [&](const std::string& modalias) {
-      return ::fnmatch(pattern.c_str(), modalias.c_str(), 0) == 0;
-    });
+    return std::any_of(input.modaliases.begin(), input.modaliases.end(),
+                       [&](const std::string& modalias) { return matches_modalias(pattern, modalias); });
   };
   if (!condition.hardware.empty() && std::none_of(condition.hardware.begin(), condition.hardware.end(), is_there)) {
     return "there is no device that it is for";

@@ -83,6 +83,16 @@ std::optional<unsigned> decimal_number(std::string_view text) {
   return value;
 }
 
+std::optional<DeviceNumber> parse_device_number(std::string_view text) {
+  const std::string_view number = trim(text);
+  const size_t colon = number.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto major = decimal_number(number.substr(0, colon));
+  const auto minor = decimal_number(number.substr(colon + 1));
+  if (!major || !minor) return std::nullopt;
+  return DeviceNumber{*major, *minor};
+}
+
 std::map<std::string, unsigned> parse_proc_devices(std::string_view text) {
   std::map<std::string, unsigned> found;
   bool inside = false;

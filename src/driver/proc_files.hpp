@@ -20,6 +20,13 @@ constexpr size_t kMaxReport = 65536;
 /// Digits and nothing else.
 std::optional<unsigned> decimal_number(std::string_view text);
 
+struct DeviceNumber {
+  unsigned major = 0;
+  unsigned minor = 0;
+};
+/// "81:0", as files named "dev" in sysfs have it.
+std::optional<DeviceNumber> parse_device_number(std::string_view text);
+
 /// Character devices by name: the part of /proc/devices between its two headings. Of several lines with one name the
 /// first counts.
 std::map<std::string, unsigned> parse_proc_devices(std::string_view text);

@@ -1,32 +1,18 @@
 // Whether the host has a device that this flavor and version of a driver drive, by the definition's table.
-#include <fnmatch.h>
-
 #include <algorithm>
 
 #include "base/version.hpp"
+#include "driver/hardware_match.hpp"
 #include "provisioner/selection/requirement.hpp"
 
 namespace driverext {
 namespace {
 
-// Modaliases with several hundred bytes are damaged, and a pattern could take long over them.
-constexpr size_t kMaxModalias = 512;
-
-const DefinedHardware* entry_for(const Definition& definition, const std::string& modalias) {
-  if (modalias.size() > kMaxModalias) return nullptr;
-  for (const DefinedHardware& hardware : definition.hardware) {
-    for (const std::string& pattern : hardware.modaliases) {
-      if (::fnmatch(pattern.c_str(), modalias.c_str(), 0) == 0) return &hardware;
-    }
-  }
-  return nullptr;
-}
-
 // Entries that a device of the host is in, each once, in the definition's order.
 std::vector<const DefinedHardware*> present_hardware(const SelectionInput& input) {
   std::vector<const DefinedHardware*> present;
   for (const std::string& modalias : input.facts.modaliases) {
-    const DefinedHardware* entry = entry_for(input.definition, modalias);
+    const DefinedHardware* entry = hardware_entry(input.definition, modalias);
     if (entry != nullptr && std::find(present.begin(), present.end(), entry) == present.end()) present.push_back(entry);
   }
   std::sort(present.begin(), present.end());  // they are elements of one list

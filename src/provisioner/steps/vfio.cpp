@@ -1,10 +1,9 @@
 #include "provisioner/steps/vfio.hpp"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "driver/hardware_match.hpp"
 #include "driver/proc_files.hpp"
 #include "host/holders.hpp"
 
@@ -17,24 +16,10 @@ constexpr size_t kMaxAttribute = 4096;
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-bool is_for(const Definition& definition, const std::string& modalias) {
-  for (const DefinedHardware& hardware : definition.hardware) {
-    for (const std::string& pattern : hardware.modaliases) {
-      if (::fnmatch(pattern.c_str(), modalias.c_str(), 0) == 0) return true;
-    }
-  }
-  return false;
-}
-
-// "244:1"
 void add_number(const Dir& root, const std::string& file, HolderQuery& query) {
   const auto text = root.read_if_there(file, kMaxAttribute);
   if (!text || !*text) return;
-  const std::vector<std::string> parts = split(trim(**text), ':');
-  if (parts.size() != 2) return;
-  const auto major = decimal_number(parts[0]);
-  const auto minor = decimal_number(parts[1]);
-  if (major && minor) query.devices.push_back({*major, *minor});
+  if (const auto number = parse_device_number(**text)) query.devices.push_back({number->major, number->minor});
 }
 
 // A group is opened as a whole (/dev/vfio/7), a device by itself through iommufd (/dev/vfio/devices/vfio0).
@@ -67,7 +52,7 @@ Result<std::vector<PciBinding>> find_vfio_devices(const Dir& root, const Definit
     TRY(const auto driver, root.read_link(folder + "/driver"));
     if (!driver || last_part(*driver) != kVfioDriver) continue;
     TRY(const auto modalias, root.read_if_there(folder + "/modalias", kMaxAttribute));
-    if (!modalias || !is_for(definition, std::string(trim(*modalias)))) continue;
+    if (!modalias || hardware_entry(definition, std::string(trim(*modalias))) == nullptr) continue;
     TRY(const auto only, root.read_if_there(folder + "/driver_override", kMaxAttribute));
     const std::string_view named = trim(only ? std::string_view(*only) : std::string_view());
     found.push_back({address, std::string(kVfioDriver), std::string(named == "(null)" ? "" : named)});
